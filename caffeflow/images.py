@@ -1,0 +1,222 @@
+"""Decoding, encoding and resizing pictures, as Caffe does it: arrays are (H, W, C) or (H, W), uint8, BGR.
+
+This module and `evaluate/opencv_check.py` alone import cv2, the library that Caffe decodes with. The rule
+to know is who turns a photo upright: the modes "color" and "gray" obey the EXIF orientation, as Caffe
+does when it reads a file (convert_imageset, ImageData) or is forced to a colour; "unchanged" ignores it,
+as Caffe does with an encoded Datum.
+
+Caffe takes what OpenCV makes of a broken file. Here a picture that is not whole is refused, and
+`ImageError.reason` says in one word why, so that rejects can be counted.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from caffeflow.errors import DataError
+
+Image = NDArray[np.uint8]
+Mode = Literal["color", "gray", "unchanged"]
+Reason = Literal["empty", "truncated", "corrupt", "16-bit", "unsupported"]
+
+# ANYDEPTH keeps 16-bit samples as they are, so that they are seen and refused instead of rounded.
+_FLAGS: Final[dict[str, int]] = {
+    "color": cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
+    "gray": cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH,
+    "unchanged": cv2.IMREAD_UNCHANGED,
+}
+_SIGNATURES: Final[tuple[tuple[str, bytes], ...]] = (
+    ("jpeg", b"\xff\xd8\xff"),
+    ("png", b"\x89PNG\r\n\x1a\n"),
+    ("gif", b"GIF8"),
+    ("bmp", b"BM"),
+    ("tiff", b"II*\x00"),
+    ("tiff", b"MM\x00*"),
+    ("jp2", b"\x00\x00\x00\x0cjP  "),
+)
+_ADVICE: Final[dict[str, str]] = {
+    "empty": "it has no bytes",
+    "truncated": "it ends too early; fetch or copy it again",
+    "corrupt": "its data cannot be decoded; fetch or copy it again",
+    "16-bit": "it has more than 8 bits a channel, expected 8; convert it first",
+    "unsupported": "it is not a picture that OpenCV reads (JPEG, PNG, BMP, TIFF, WebP)",
+}
+_JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_SCAN: Final = 0xDA
+_JPEG_END: Final = b"\xff\xd9"
+_PNG_END: Final = b"IEND\xaeB`\x82"
+_PNG_CHANNELS: Final[dict[int, int]] = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
+
+# Errors only: what OpenCV warns of, a broken picture, is raised here.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+
+
+class ImageError(DataError):
+    """A picture that cannot be used.
+
+    Args:
+        reason: One word for counting.
+        name: What the user knows the picture by: a path, or a key.
+    """
+
+    def __init__(self, reason: Reason, name: str) -> None:
+        super().__init__(f"image '{name}' is {reason}: {_ADVICE[reason]}")
+        self.reason: Reason = reason
+        self.name = name
+
+    def __reduce__(self) -> tuple[type[ImageError], tuple[Reason, str]]:
+        """Pickles by reason and name: worker processes hand their errors over."""
+        return type(self), (self.reason, self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What the first bytes of a JPEG or PNG say; the size is as stored, before any EXIF rotation."""
+
+    format: str
+    height: int
+    width: int
+    channels: int
+    bits: int
+
+
+def decode(data: bytes, mode: Mode, *, name: str = "") -> Image:
+    """Returns the pixels of an encoded picture, (H, W, 3) for "color", (H, W) for "gray".
+
+    Args:
+        data: The bytes of the file, whole.
+        mode: "color" and "gray" convert and obey the EXIF orientation; "unchanged" does neither, so
+            gray pictures have two axes, and a PNG with alpha has four channels.
+        name: For messages.
+
+    Raises:
+        ImageError: The bytes are not one whole 8-bit picture.
+    """
+    if len(data) == 0:
+        raise ImageError("empty", name)
+    if not _is_whole(data):
+        raise ImageError("truncated", name)
+    try:
+        image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[mode])
+    except cv2.error as error:
+        raise ImageError("corrupt", name) from error
+    if image is None:
+        raise ImageError("corrupt" if sniff(data) else "unsupported", name)
+    if image.dtype != np.uint8:
+        raise ImageError("16-bit" if image.dtype.itemsize == 2 else "unsupported", name)
+    pixels: Image = image
+    return pixels
+
+
+def encode(image: Image, encoding: str, *, quality: int = 95) -> bytes:
+    """Returns a picture as the bytes of a file, as Caffe writes them into a Datum.
+
+    Args:
+        image: (H, W) or (H, W, C), BGR.
+        encoding: The name without a dot: "jpg", "png".
+        quality: Of a JPEG; 95 is OpenCV's default, thus Caffe's.
+
+    Raises:
+        DataError: OpenCV has no such encoding.
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if encoding in ("jpg", "jpeg") else []
+    try:
+        _, data = cv2.imencode(f".{encoding}", image, options)
+    except cv2.error as error:
+        shape = "x".join(map(str, image.shape))
+        raise DataError(f"cannot encode a {shape} image as '{encoding}'; expected 'jpg' or 'png'") from error
+    return data.tobytes()
+
+
+def resize_squash(image: Image, height: int, width: int) -> Image:
+    """Returns the picture at exactly this size, aspect ignored: bilinear, as Caffe resizes."""
+    resized: Any = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return _as_image(resized)
+
+
+def resize_short_side(image: Image, size: int) -> Image:
+    """Returns the picture with its shorter side at `size`, aspect kept; bilinear."""
+    height, width = image.shape[:2]
+    scale = size / min(height, width)
+    return resize_squash(image, max(size, round(height * scale)), max(size, round(width * scale)))
+
+
+def sniff(data: bytes) -> str | None:
+    """Returns the format that the first bytes tell ("jpeg", "png", ...), whatever the file is called."""
+    head = data[:16]
+    for name, signature in _SIGNATURES:
+        if head.startswith(signature):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    is_portable = len(head) > 2 and head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()
+    return "pnm" if is_portable else None
+
+
+def find_header(data: bytes) -> Header | None:
+    """Returns size, channels and bits of a JPEG or PNG without decoding it; None for anything else.
+
+    A JPEG with four channels is CMYK; OpenCV decodes it to BGR.
+    """
+    kind = sniff(data)
+    if kind == "png" and len(data) >= 26:
+        width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
+        channels = _PNG_CHANNELS.get(colour, 0)
+        return Header(format="png", height=height, width=width, channels=channels, bits=bits)
+    if kind == "jpeg":
+        for marker, begin, _ in _jpeg_segments(data):
+            if marker in _JPEG_FRAMES and begin + 6 <= len(data):
+                bits, height, width, channels = struct.unpack_from(">BHHB", data, begin)
+                return Header(format="jpeg", height=height, width=width, channels=channels, bits=bits)
+    return None
+
+
+def use_one_thread() -> None:
+    """Keeps OpenCV from starting threads of its own in this process: the callers work in parallel."""
+    cv2.setNumThreads(0)
+
+
+def _as_image(array: Any) -> Image:
+    image: Image = array
+    return image
+
+
+def _is_whole(data: bytes) -> bool:
+    """Tells whether a JPEG or PNG has its end mark; OpenCV versions differ in what they make of a lack."""
+    kind = sniff(data)
+    if kind == "png":
+        return data.find(_PNG_END) >= 0
+    if kind == "jpeg":
+        # A thumbnail in the EXIF data has end marks of its own: look behind the scan's beginning. There
+        # a 0xff among the data is always followed by 0, so the two bytes can only be the mark.
+        scan = next((end for marker, _, end in _jpeg_segments(data) if marker == _JPEG_SCAN), None)
+        return scan is not None and data.find(_JPEG_END, scan) >= 0
+    return True
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yields marker, begin and end of each segment's content, up to the first scan's header."""
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:  # lenient, as libjpeg: skip to the next marker
+            at += 1
+            continue
+        marker = data[at + 1]
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # markers without content
+            at += 2
+            continue
+        (length,) = struct.unpack_from(">H", data, at + 2)
+        yield marker, at + 4, at + 2 + length
+        if marker == _JPEG_SCAN:
+            return
+        at += 2 + length

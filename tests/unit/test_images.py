@@ -1,0 +1,199 @@
+"""Pictures: what is decoded, what is refused and by which word, EXIF, CMYK, resizing."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+
+from caffeflow import images
+from caffeflow.errors import DataError
+from caffeflow.images import ImageError
+
+
+def photo(height: int = 47, width: int = 61) -> images.Image:
+    """A smooth coloured picture, so that JPEG keeps it nearly."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float64)
+    planes = [127 + 120 * np.sin(x / 9), 127 + 120 * np.cos(y / 7), 4 * np.abs(x - y) % 256]
+    return np.stack(planes, axis=2).astype(np.uint8)
+
+
+def with_exif_orientation(jpeg: bytes, orientation: int) -> bytes:
+    """Inserts an EXIF segment with one tag behind the JPEG's first marker."""
+    tag = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0)
+    tiff = b"II*\0" + struct.pack("<IH", 8, 1) + tag + struct.pack("<I", 0)
+    body = b"Exif\0\0" + tiff
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+
+
+def with_thumbnail(jpeg: bytes, thumbnail: bytes) -> bytes:
+    """Inserts a segment that holds a whole JPEG, end mark included, as cameras do."""
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(thumbnail) + 2) + thumbnail + jpeg[2:]
+
+
+def cmyk_jpeg(jpeg_planes: int = 4) -> bytes:
+    """A baseline JPEG of one 8x8 block with four components and Adobe's marker; every value is 128."""
+    quantization = b"\xff\xdb" + struct.pack(">HB", 67, 0) + bytes([1] * 64)
+    parts = b"".join(struct.pack(">BBB", i + 1, 0x11, 0) for i in range(jpeg_planes))
+    frame = b"\xff\xc0" + struct.pack(">HBHHB", 8 + 3 * jpeg_planes, 8, 8, 8, jpeg_planes) + parts
+    one_code = bytes([1] + [0] * 15) + b"\0"  # the code "0" means: no difference, or end of block
+    tables = b"".join(b"\xff\xc4" + struct.pack(">HB", 20, kind) + one_code for kind in (0x00, 0x10))
+    adobe = b"\xff\xee" + struct.pack(">H", 14) + b"Adobe" + struct.pack(">HHHB", 100, 0, 0, 0)
+    scan_parts = b"".join(bytes([i + 1, 0]) for i in range(jpeg_planes))
+    scan = b"\xff\xda" + struct.pack(">HB", 6 + 2 * jpeg_planes, jpeg_planes) + scan_parts + b"\0\x3f\0"
+    return b"\xff\xd8" + adobe + quantization + frame + tables + scan + b"\0\xff\xd9"
+
+
+def png16() -> bytes:
+    return cv2.imencode(".png", photo().astype(np.uint16) * 257)[1].tobytes()
+
+
+def reason_of(data: bytes, mode: images.Mode = "color") -> str:
+    with pytest.raises(ImageError) as caught:
+        images.decode(data, mode, name="cat/1.jpg")
+    assert "cat/1.jpg" in str(caught.value)
+    assert caught.value.reason in str(caught.value)
+    return caught.value.reason
+
+
+def test_a_png_comes_back_as_it_was_in_every_mode() -> None:
+    image = photo()
+    data = images.encode(image, "png")
+    assert np.array_equal(images.decode(data, "color"), image)
+    assert np.array_equal(images.decode(data, "unchanged"), image)
+    assert images.decode(data, "gray").shape == (47, 61)
+
+
+def test_gray_pictures_have_two_axes_unless_colour_is_asked_for() -> None:
+    gray = photo()[:, :, 0]
+    data = images.encode(gray, "png")
+    assert np.array_equal(images.decode(data, "unchanged"), gray)
+    colour = images.decode(data, "color")
+    assert colour.shape == (47, 61, 3)
+    assert all(np.array_equal(colour[:, :, channel], gray) for channel in range(3))
+
+
+def test_alpha_is_kept_only_unchanged() -> None:
+    bgra = np.dstack([photo(), np.full((47, 61), 9, np.uint8)])
+    data = images.encode(bgra, "png")
+    assert np.array_equal(images.decode(data, "unchanged"), bgra)
+    assert np.array_equal(images.decode(data, "color"), photo())
+
+
+def test_jpeg_quality_is_95_as_opencvs_default() -> None:
+    data = images.encode(photo(), "jpg")
+    assert data == cv2.imencode(".jpg", photo())[1].tobytes()
+    assert len(images.encode(photo(), "jpg", quality=50)) < len(data)
+
+
+def test_an_unknown_encoding_is_named() -> None:
+    with pytest.raises(DataError, match="47x61x3 image as 'xyz'"):
+        images.encode(photo(), "xyz")
+
+
+def test_exif_orientation_counts_for_files_and_not_for_encoded_datums() -> None:
+    data = with_exif_orientation(images.encode(photo(), "jpg"), 6)
+    stored = images.decode(data, "unchanged")
+    assert stored.shape == (47, 61, 3)
+    upright = images.decode(data, "color")
+    assert np.array_equal(upright, np.rot90(stored, k=-1))
+    assert images.decode(data, "gray").shape == (61, 47)
+
+
+def test_cmyk_jpeg_becomes_bgr_and_its_header_tells() -> None:
+    data = cmyk_jpeg()
+    header = images.find_header(data)
+    assert header is not None
+    assert (header.format, header.channels) == ("jpeg", 4)
+    for mode in ("color", "unchanged"):
+        image = images.decode(data, mode)
+        assert image.shape == (8, 8, 3)
+        assert np.all(image == image[0, 0, 0])  # equal ink everywhere: a gray
+    assert images.decode(data, "gray").shape == (8, 8)
+
+
+def test_a_png_in_jpegs_clothing_is_what_its_bytes_say() -> None:
+    data = images.encode(photo(), "png")
+    assert images.sniff(data) == "png"
+    assert np.array_equal(images.decode(data, "color", name="n02105855_2933.JPEG"), photo())
+
+
+@pytest.mark.parametrize("left_out", [1, 2, 40, 600])
+@pytest.mark.parametrize("encoding", ["jpg", "png"])
+def test_truncated(encoding: str, left_out: int) -> None:
+    data = images.encode(photo(), encoding)
+    assert reason_of(data[:-left_out]) == "truncated"
+
+
+def test_truncated_in_spite_of_a_whole_thumbnail() -> None:
+    data = with_thumbnail(images.encode(photo(), "jpg"), images.encode(photo(5, 7), "jpg"))
+    assert images.decode(data, "color").shape == (47, 61, 3)
+    assert reason_of(data[:-2]) == "truncated"
+
+
+def test_bytes_behind_the_end_are_no_fault() -> None:
+    jpeg = images.encode(photo(), "jpg")
+    assert np.array_equal(images.decode(jpeg + bytes(5000), "color"), images.decode(jpeg, "color"))
+
+
+def test_empty_corrupt_unsupported_and_16_bit_have_their_words() -> None:
+    png = images.encode(photo(), "png")
+    size_zero = bytearray(png)
+    size_zero[16:24] = bytes(8)
+    size_zero[29:33] = struct.pack(">I", zlib.crc32(bytes(size_zero[12:29])))
+    assert reason_of(b"") == "empty"
+    assert reason_of(bytes(size_zero)) == "corrupt"
+    assert reason_of(b"<html>not found</html>") == "unsupported"
+    for mode in ("color", "gray", "unchanged"):
+        assert reason_of(png16(), mode) == "16-bit"
+
+
+def test_errors_travel_between_processes() -> None:
+    error = pickle.loads(pickle.dumps(ImageError("truncated", "a b.jpg")))  # noqa: S301
+    assert (error.reason, error.name, error.exit_code) == ("truncated", "a b.jpg", 5)
+
+
+def test_headers_tell_the_size_without_decoding() -> None:
+    for encoding, kind in (("jpg", "jpeg"), ("png", "png")):
+        header = images.find_header(images.encode(photo(), encoding)[:700])
+        assert header == images.Header(format=kind, height=47, width=61, channels=3, bits=8)
+    wide = images.find_header(png16())
+    assert wide is not None
+    assert wide.bits == 16
+    assert images.find_header(b"BM" + bytes(60)) is None
+    assert images.find_header(b"\xff\xd8\xff\xc0\x00") is None
+
+
+@pytest.mark.parametrize("kind", ["bmp", "tiff", "webp"])
+def test_other_formats_are_recognized(kind: str) -> None:
+    assert images.sniff(images.encode(photo(), kind)) == kind
+
+
+def test_squash_is_bilinear_between_pixel_centres() -> None:
+    # Loop oracle: source = (i + 0.5) * ratio - 0.5, clamped at the borders.
+    image = photo(7, 11)
+    height, width = 5, 13
+    resized = images.resize_squash(image, height, width)
+    assert resized.shape == (height, width, 3)
+    for y in range(height):
+        for x in range(width):
+            sy = min(max((y + 0.5) * 7 / height - 0.5, 0.0), 6.0)
+            sx = min(max((x + 0.5) * 11 / width - 0.5, 0.0), 10.0)
+            y0, x0 = int(sy), int(sx)
+            y1, x1 = min(y0 + 1, 6), min(x0 + 1, 10)
+            fy, fx = sy - y0, sx - x0
+            top = image[y0, x0] * (1 - fx) + image[y0, x1] * fx
+            bottom = image[y1, x0] * (1 - fx) + image[y1, x1] * fx
+            expected = top * (1 - fy) + bottom * fy
+            assert np.abs(resized[y, x] - expected).max() <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((47, 61), (23, 30)), ((61, 47), (30, 23)), ((23, 23), (23, 23))]
+)
+def test_short_side_keeps_the_aspect(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    assert images.resize_short_side(photo(*size), 23).shape[:2] == expected
