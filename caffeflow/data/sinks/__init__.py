@@ -1,0 +1,1 @@
+"""Where prepared images go: one module a form of dataset."""
