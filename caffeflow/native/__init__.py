@@ -1,0 +1,1 @@
+"""The real Caffe: starting its tools and following what they say."""

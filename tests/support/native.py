@@ -1,0 +1,67 @@
+"""The real Caffe that the native tests run: where it lies, how its programs start, why it is missing.
+
+It is Debian 11's package, in a folder of the user's cache that `tests/native/setup_caffe.py` makes.
+Its programs run from outside, through the folder's own dynamic loader, without chroot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from caffeflow import system
+
+SUITE: Final = "bullseye"
+MARKER: Final = "caffeflow.json"
+
+# Read when this module is imported, because the tests are given a HOME of their own afterwards.
+CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caffeflow" / "native"
+REASON: Final = CACHE / "why-missing.txt"
+
+
+@dataclass(frozen=True)
+class NativeCaffe:
+    """A finished tree with Debian's Caffe in it."""
+
+    tree: Path
+
+    def tool(self, name: str) -> Path:
+        """Returns the starter of `caffe`, `convert_imageset`, `compute_image_mean` or `python`."""
+        return self.tree / "tools" / name
+
+    def facts(self) -> dict[str, Any]:
+        """Returns what the set-up program wrote down: packages, versions, BLAS."""
+        facts: dict[str, Any] = json.loads((self.tree / MARKER).read_text())
+        return facts
+
+    def run(self, name: str, *arguments: str | Path, cwd: Path | None = None, threads: int = 1) -> str:
+        """Runs a tool to its end and returns its output; one thread, so that numbers repeat."""
+        done = system.run([self.tool(name), *arguments], cwd=cwd, env=environment(threads=threads))
+        assert done.returncode == 0, f"{name} ended with {done.returncode}:\n{done.output[-4000:]}"
+        return done.output
+
+
+def environment(*, threads: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Returns the environment for a tool: a fixed number of threads, and nothing else of BLAS's."""
+    kept = {
+        name: value
+        for name, value in (os.environ if base is None else base).items()
+        if not name.startswith(("OPENBLAS_", "GOTO_", "OMP_", "MKL_", "PYTHON", "GLOG_"))
+    }
+    return kept | {"OPENBLAS_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+
+
+def find_native_caffe() -> NativeCaffe | None:
+    """Returns the tree if the set-up program has finished it."""
+    tree = CACHE / SUITE
+    return NativeCaffe(tree) if (tree / MARKER).is_file() else None
+
+
+def why_missing() -> str:
+    """Returns the reason to show for tests that are passed over."""
+    reason = REASON.read_text().strip() if REASON.is_file() else "it was never set up: run make test-native"
+    return f"no real Caffe here: {reason}"
