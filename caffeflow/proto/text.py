@@ -56,6 +56,9 @@ def parse(text: str, message: M, *, source: str) -> M:
     except text_format.ParseError as error:
         place = f"{source}:{error.GetLine() or 1}:{error.GetColumn() or 1}"
         raise NetError(_explain(str(error), message), where=place) from None
+    missing = message.FindInitializationErrors()
+    if missing:
+        raise NetError(f"must be given and is not: {', '.join(missing)}", where=source)
     return message
 
 
