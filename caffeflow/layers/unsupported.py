@@ -1,0 +1,52 @@
+"""Layer types of BVLC's Caffe and of the SSD fork that are not run here, each with the reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_LATER: Final = "is not run by the embedded engine yet; the real caffe runs it (--engine caffe)"
+_SSD: Final = "belongs to Caffe's SSD fork and is not run here yet; a caffe built from that fork runs it"
+
+UNSUPPORTED: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        (
+            "BatchReindex",
+            "ContrastiveLoss",
+            "Crop",
+            "Embed",
+            "Filter",
+            "HDF5Data",
+            "HDF5Output",
+            "HingeLoss",
+            "Im2col",
+            "InfogainLoss",
+            "LSTM",
+            "LSTMUnit",
+            "MVN",
+            "MemoryData",
+            "MultinomialLogisticLoss",
+            "Parameter",
+            "Python",
+            "RNN",
+            "SPP",
+            "Tile",
+            "WindowData",
+        ),
+        _LATER,
+    ),
+    **dict.fromkeys(
+        (
+            "AnnotatedData",
+            "DetectionEvaluate",
+            "DetectionOutput",
+            "MultiBoxLoss",
+            "Normalize",
+            "Permute",
+            "PriorBox",
+            "SmoothL1Loss",
+            "VideoData",
+        ),
+        _SSD,
+    ),
+}
+"""Type -> why not, as a phrase that follows the type's name."""
