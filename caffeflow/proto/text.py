@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from google.protobuf import text_format
 from google.protobuf.message import Message
@@ -56,7 +56,7 @@ def parse(text: str, message: M, *, source: str) -> M:
     except text_format.ParseError as error:
         place = f"{source}:{error.GetLine() or 1}:{error.GetColumn() or 1}"
         raise NetError(_explain(str(error), message), where=place) from None
-    missing = message.FindInitializationErrors()
+    missing = cast(Any, message).FindInitializationErrors()  # not in the type stubs
     if missing:
         raise NetError(f"must be given and is not: {', '.join(missing)}", where=source)
     return message

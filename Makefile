@@ -1,0 +1,55 @@
+# Every target sets up what it needs; the environment is .venv in this folder.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-quick test-native lint types bench docs schema clean
+
+help:  ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make the environment with everything installed
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "caffeflow needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[torch,plot,dev]"
+	@touch $@
+
+demo: $(READY)  ## prepare real images, render a net, train, test, show the result
+	bash examples/digits/run.sh
+
+test: $(READY)  ## run all tests that need no real Caffe
+	$(BIN)/python -m pytest -q -m "not native and not gpu" --durations=10
+
+test-quick: $(READY)  ## run the tests that take under ten seconds each
+	$(BIN)/python -m pytest -q -m "not slow and not native and not gpu"
+
+test-native: $(READY)  ## set up the real Caffe once (Debian 11's package), and compare with it
+	$(BIN)/python -m tests.native.setup_caffe
+	$(BIN)/python -m pytest -q -m native tests/native
+
+lint: $(READY)  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## check types
+	$(BIN)/mypy
+
+bench: $(READY)  ## measure caffeflow beside the real Caffe, in one run
+	$(BIN)/python -m benchmarks.run
+
+docs: $(READY)  ## regenerate the pages that come from tables
+	$(BIN)/python -m docs.generate
+
+schema: $(READY)  ## rebuild the descriptor sets after a change of a .proto file
+	cd caffeflow/proto && for name in caffe weights; do \
+	  ../../$(BIN)/python -m grpc_tools.protoc -I. --descriptor_set_out=$$name.desc --pyi_out=. $$name.proto; \
+	done
+
+clean:  ## remove everything that the targets made
+	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
