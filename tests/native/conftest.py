@@ -1,0 +1,46 @@
+"""The native tests' common ground: the real Caffe, and the figures that they report.
+
+Without a set-up Caffe every test here is passed over, with the reason; `make test-native` sets it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.native import NativeCaffe, find_native_caffe, why_missing
+
+_FIGURES: dict[str, str] = {}
+
+Report = Callable[[str, str], None]
+
+
+@pytest.fixture(scope="session")
+def caffe() -> NativeCaffe:
+    """The real Caffe."""
+    found = find_native_caffe()
+    if found is None:
+        pytest.skip(why_missing())
+    return found
+
+
+@pytest.fixture(scope="session")
+def report() -> Report:
+    """Keeps a figure under a name for the summary at the end."""
+
+    def keep(name: str, figure: str) -> None:
+        _FIGURES[name] = figure
+
+    return keep
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Shows the figures."""
+    if not _FIGURES:
+        return
+    terminalreporter.section("figures against the real Caffe")
+    width = max(map(len, _FIGURES))
+    for name, figure in sorted(_FIGURES.items()):
+        terminalreporter.write_line(f"{name:<{width}}  {figure}")
