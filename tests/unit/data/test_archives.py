@@ -13,6 +13,13 @@ from caffeflow.data.archives import inner_entries, read_members, stand_in, tar_e
 from caffeflow.errors import DataError
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "images"
+    made.mkdir()
+    return made
+
+
 def tar_bytes(files: dict[str, bytes], *, format: int = tarfile.GNU_FORMAT) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=format) as tar:
@@ -34,9 +41,9 @@ FILES = {"a/1.txt": b"one", "a/2.txt": b"x" * 1300, "empty": b"", "b/" + "long" 
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_offsets_lead_to_the_bytes(tmp_path: Path, format: int) -> None:
+def test_offsets_lead_to_the_bytes(folder: Path, format: int) -> None:
     files = dict(list(FILES.items())[:3]) if format == tarfile.USTAR_FORMAT else FILES
-    path = tmp_path / "x.tar"
+    path = folder / "x.tar"
     path.write_bytes(tar_bytes(files, format=format))
     raw = path.read_bytes()
     found = {entry.name: raw[entry.offset : entry.offset + entry.size] for entry in tar_entries(path)}
@@ -44,8 +51,8 @@ def test_offsets_lead_to_the_bytes(tmp_path: Path, format: int) -> None:
     assert list(found) == list(files)
 
 
-def test_offsets_of_a_tar_within_a_tar_count_from_the_outer_file(tmp_path: Path) -> None:
-    path = tmp_path / "outer.tar"
+def test_offsets_of_a_tar_within_a_tar_count_from_the_outer_file(folder: Path) -> None:
+    path = folder / "outer.tar"
     path.write_bytes(tar_bytes({"first.tar": tar_bytes({"p": b"pp"}), "second.tar": tar_bytes(FILES)}))
     raw = path.read_bytes()
     inner = [list(inner_entries(path, entry)) for entry in tar_entries(path)]
@@ -53,8 +60,8 @@ def test_offsets_of_a_tar_within_a_tar_count_from_the_outer_file(tmp_path: Path)
     assert {e.name: raw[e.offset : e.offset + e.size] for e in inner[1]} == FILES
 
 
-def test_a_dot_before_names_is_taken_off(tmp_path: Path) -> None:
-    path = tmp_path / "x.tar"
+def test_a_dot_before_names_is_taken_off(folder: Path) -> None:
+    path = folder / "x.tar"
     path.write_bytes(tar_bytes({"./a/1.txt": b"one"}))
     assert [entry.name for entry in tar_entries(path)] == ["a/1.txt"]
 
@@ -62,21 +69,21 @@ def test_a_dot_before_names_is_taken_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["../evil", "a/../../evil", "/etc/evil", "a\\..\\evil", "line\nbreak", "b\udcff"]
 )
-def test_unsafe_names_are_refused(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "x.tar"
+def test_unsafe_names_are_refused(folder: Path, name: str) -> None:
+    path = folder / "x.tar"
     info = tarfile.TarInfo(name)
     info.size = 3
     path.write_bytes(tar_of(info))
     with pytest.raises(DataError, match="unsafe name"):
         list(tar_entries(path))
     with pytest.raises(DataError, match="unsafe name"):
-        unpack(path, tmp_path / "target", lambda _: True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["x.tar"]
+        unpack(path, folder / "target", lambda _: True)
+    assert sorted(p.name for p in folder.iterdir()) == ["x.tar"]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
-def test_links_are_refused(tmp_path: Path, kind: bytes) -> None:
-    path = tmp_path / "x.tar"
+def test_links_are_refused(folder: Path, kind: bytes) -> None:
+    path = folder / "x.tar"
     info = tarfile.TarInfo("link")
     info.type, info.linkname = kind, "../../outside"
     path.write_bytes(tar_of(info))
@@ -84,8 +91,8 @@ def test_links_are_refused(tmp_path: Path, kind: bytes) -> None:
         list(tar_entries(path))
 
 
-def test_a_device_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "x.tar"
+def test_a_device_is_refused(folder: Path) -> None:
+    path = folder / "x.tar"
     info = tarfile.TarInfo("fifo")
     info.type = tarfile.FIFOTYPE
     path.write_bytes(tar_of(info))
@@ -94,16 +101,16 @@ def test_a_device_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [512 + 100, 512, 2 * 512, 2 * 512 + 100, 3 * 512 + 700])
-def test_an_archive_cut_anywhere_is_truncated(tmp_path: Path, keep: int) -> None:
+def test_an_archive_cut_anywhere_is_truncated(folder: Path, keep: int) -> None:
     """Within a member, within a header, and between two members, where tarfile itself sees no fault."""
-    path = tmp_path / "x.tar"
+    path = folder / "x.tar"
     path.write_bytes(tar_bytes({"a": b"x" * 512, "b": b"y" * 1300})[:keep])
     with pytest.raises(DataError, match="truncated"):
         list(tar_entries(path))
 
 
-def test_a_damaged_header_in_the_middle_is_no_end(tmp_path: Path) -> None:
-    path = tmp_path / "x.tar"
+def test_a_damaged_header_in_the_middle_is_no_end(folder: Path) -> None:
+    path = folder / "x.tar"
     raw = bytearray(tar_bytes({"a": b"x" * 512, "b": b"y" * 512}))
     raw[1024] ^= 0xFF
     path.write_bytes(raw)
@@ -111,8 +118,8 @@ def test_a_damaged_header_in_the_middle_is_no_end(tmp_path: Path) -> None:
         list(tar_entries(path))
 
 
-def test_an_inner_tar_that_ends_early_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "outer.tar"
+def test_an_inner_tar_that_ends_early_is_named(folder: Path) -> None:
+    path = folder / "outer.tar"
     path.write_bytes(tar_bytes({"n01.tar": tar_bytes({"a": b"x" * 512})[:700], "n02.tar": b""}))
     first, second = tar_entries(path)
     with pytest.raises(DataError, match=r"member 'n01\.tar': ends at byte 700 within 'a'"):
@@ -122,8 +129,8 @@ def test_an_inner_tar_that_ends_early_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_members_are_read_from_plain_and_gzipped_tars(tmp_path: Path, compress: bool) -> None:
-    path = tmp_path / "x.tar.gz"
+def test_members_are_read_from_plain_and_gzipped_tars(folder: Path, compress: bool) -> None:
+    path = folder / "x.tar.gz"
     raw = tar_bytes(FILES)
     path.write_bytes(gzip.compress(raw) if compress else raw)
     assert read_members(path, lambda name: name.startswith("a/")) == {
@@ -133,8 +140,8 @@ def test_members_are_read_from_plain_and_gzipped_tars(tmp_path: Path, compress: 
 
 
 @pytest.mark.parametrize("fault", ["cut", "flipped"])
-def test_a_damaged_gzip_is_an_error_and_leaves_nothing(tmp_path: Path, fault: str) -> None:
-    path = tmp_path / "x.tar.gz"
+def test_a_damaged_gzip_is_an_error_and_leaves_nothing(folder: Path, fault: str) -> None:
+    path = folder / "x.tar.gz"
     raw = bytearray(gzip.compress(tar_bytes({"a": bytes(range(256)) * 40})))
     if fault == "cut":
         del raw[-6:]  # within the checksum: all of the content is there
@@ -142,16 +149,16 @@ def test_a_damaged_gzip_is_an_error_and_leaves_nothing(tmp_path: Path, fault: st
         raw[-7] ^= 0xFF
     path.write_bytes(raw)
     with pytest.raises(DataError, match=r"x\.tar\.gz: is damaged or truncated"):
-        unpack(path, tmp_path / "target", lambda _: True)
-    assert [p.name for p in tmp_path.iterdir()] == ["x.tar.gz"]
+        unpack(path, folder / "target", lambda _: True)
+    assert [p.name for p in folder.iterdir()] == ["x.tar.gz"]
 
 
-def test_unpack_makes_a_flat_folder_of_the_wanted(tmp_path: Path) -> None:
-    path = tmp_path / "x.tar"
+def test_unpack_makes_a_flat_folder_of_the_wanted(folder: Path) -> None:
+    path = folder / "x.tar"
     path.write_bytes(tar_bytes(FILES))
     counted: list[int] = []
-    unpack(path, tmp_path / "deep/target", lambda name: name != "empty", on_bytes=counted.append)
-    found = {p.name: p.read_bytes() for p in (tmp_path / "deep/target").iterdir()}
+    unpack(path, folder / "deep/target", lambda name: name != "empty", on_bytes=counted.append)
+    found = {p.name: p.read_bytes() for p in (folder / "deep/target").iterdir()}
     assert found == {name.rpartition("/")[2]: content for name, content in FILES.items() if content}
     assert sum(counted) == sum(map(len, FILES.values()))
 
@@ -166,20 +173,20 @@ def test_unpack_makes_a_flat_folder_of_the_wanted(tmp_path: Path) -> None:
         (b"", None),
     ],
 )
-def test_stand_ins_are_named(tmp_path: Path, head: bytes, truth: str | None) -> None:
+def test_stand_ins_are_named(folder: Path, head: bytes, truth: str | None) -> None:
     assert stand_in(head) == truth
     if truth:
-        (tmp_path / "x.tar").write_bytes(head + bytes(512))
+        (folder / "x.tar").write_bytes(head + bytes(512))
         with pytest.raises(DataError, match=truth):
-            list(tar_entries(tmp_path / "x.tar"))
+            list(tar_entries(folder / "x.tar"))
 
 
-def test_a_compressed_tar_cannot_be_read_in_place(tmp_path: Path) -> None:
-    (tmp_path / "x.tar").write_bytes(gzip.compress(tar_bytes(FILES)))
+def test_a_compressed_tar_cannot_be_read_in_place(folder: Path) -> None:
+    (folder / "x.tar").write_bytes(gzip.compress(tar_bytes(FILES)))
     with pytest.raises(DataError, match="gunzip"):
-        list(tar_entries(tmp_path / "x.tar"))
+        list(tar_entries(folder / "x.tar"))
 
 
-def test_a_missing_archive_is_named(tmp_path: Path) -> None:
+def test_a_missing_archive_is_named(folder: Path) -> None:
     with pytest.raises(DataError, match=r"none\.tar: cannot read: No such file"):
-        list(tar_entries(tmp_path / "none.tar"))
+        list(tar_entries(folder / "none.tar"))

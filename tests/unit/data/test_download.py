@@ -18,6 +18,13 @@ CONTENT = bytes(range(251)) * 4001  # about a megabyte: several pieces
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "images"
+    made.mkdir()
+    return made
+
+
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     content = CONTENT
@@ -69,124 +76,124 @@ def fetch_of(server: Server, *, md5: str | None = MD5) -> Fetch:
     return Fetch(url=f"http://127.0.0.1:{server.server_port}/x.tar.gz", md5=md5, timeout_s=5, pause_s=0)
 
 
-def test_a_file_comes_whole_and_reports_its_progress(server: Server, tmp_path: Path) -> None:
+def test_a_file_comes_whole_and_reports_its_progress(server: Server, folder: Path) -> None:
     seen: list[tuple[int, int | None]] = []
-    path = download(fetch_of(server), tmp_path / "raw/x.tar.gz", on_bytes=lambda *pair: seen.append(pair))
+    path = download(fetch_of(server), folder / "raw/x.tar.gz", on_bytes=lambda *pair: seen.append(pair))
     assert path.read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert [p.name for p in path.parent.iterdir()] == ["x.tar.gz"]
 
 
-def test_what_is_there_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(b"mine")
-    download(fetch_of(server), tmp_path / "x")
+def test_what_is_there_is_not_fetched_again(server: Server, folder: Path) -> None:
+    (folder / "x").write_bytes(b"mine")
+    download(fetch_of(server), folder / "x")
     assert server.ranges == []
-    assert (tmp_path / "x").read_bytes() == b"mine"
+    assert (folder / "x").read_bytes() == b"mine"
 
 
-def test_it_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "x.part").write_bytes(CONTENT[:1000])
-    download(fetch_of(server), tmp_path / "x")
+def test_it_goes_on_where_it_stopped(server: Server, folder: Path) -> None:
+    (folder / "x.part").write_bytes(CONTENT[:1000])
+    download(fetch_of(server), folder / "x")
     assert server.ranges == ["bytes=1000-"]
-    assert (tmp_path / "x").read_bytes() == CONTENT
+    assert (folder / "x").read_bytes() == CONTENT
 
 
-def test_a_server_that_cannot_resume_sends_all_again(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_cannot_resume_sends_all_again(server: Server, folder: Path) -> None:
     server.resumes = False
-    (tmp_path / "x.part").write_bytes(b"?" * 1000)
-    assert download(fetch_of(server), tmp_path / "x").read_bytes() == CONTENT
+    (folder / "x.part").write_bytes(b"?" * 1000)
+    assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
 
 
-def test_a_connection_that_breaks_is_taken_up_again(server: Server, tmp_path: Path) -> None:
+def test_a_connection_that_breaks_is_taken_up_again(server: Server, folder: Path) -> None:
     server.cut_after = 300_007
-    assert download(fetch_of(server), tmp_path / "x").read_bytes() == CONTENT
+    assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
     assert len(server.ranges) == -(-len(CONTENT) // 300_007)
 
 
-def test_a_part_that_is_already_whole_is_taken(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "x.part").write_bytes(CONTENT)
-    assert download(fetch_of(server), tmp_path / "x").read_bytes() == CONTENT
+def test_a_part_that_is_already_whole_is_taken(server: Server, folder: Path) -> None:
+    (folder / "x.part").write_bytes(CONTENT)
+    assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
 
 
-def test_a_part_longer_than_the_file_is_fetched_afresh(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "x.part").write_bytes(CONTENT + b"more")
-    assert download(fetch_of(server), tmp_path / "x").read_bytes() == CONTENT
+def test_a_part_longer_than_the_file_is_fetched_afresh(server: Server, folder: Path) -> None:
+    (folder / "x.part").write_bytes(CONTENT + b"more")
+    assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
 
 
-def test_a_server_that_never_sends_is_given_up(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_never_sends_is_given_up(server: Server, folder: Path) -> None:
     server.cut_after = 0
     with pytest.raises(DataError, match="connection ended early"):
-        download(fetch_of(server), tmp_path / "x")
+        download(fetch_of(server), folder / "x")
     assert len(server.ranges) == 3
 
 
-def test_no_server_is_one_clear_line(tmp_path: Path) -> None:
+def test_no_server_is_one_clear_line(folder: Path) -> None:
     fetch = Fetch(url="http://127.0.0.1:9/x", timeout_s=1, tries=1)
     with pytest.raises(DataError, match=r"127\.0\.0\.1:9/x: cannot be fetched .*refused"):
-        download(fetch, tmp_path / "x")
-    assert not (tmp_path / "x").exists()
+        download(fetch, folder / "x")
+    assert not (folder / "x").exists()
 
 
-def test_a_wrong_checksum_removes_what_came(server: Server, tmp_path: Path) -> None:
+def test_a_wrong_checksum_removes_what_came(server: Server, folder: Path) -> None:
     with pytest.raises(DataError, match=f"{MD5}.*expected 0123"):
-        download(fetch_of(server, md5="0123"), tmp_path / "x")
-    assert list(tmp_path.iterdir()) == []
+        download(fetch_of(server, md5="0123"), folder / "x")
+    assert list(folder.iterdir()) == []
 
 
-def test_a_page_in_place_of_the_file_is_recognised(server: Server, tmp_path: Path) -> None:
+def test_a_page_in_place_of_the_file_is_recognised(server: Server, folder: Path) -> None:
     server.content = b"<!DOCTYPE html><html><title>Moved</title></html>"
     with pytest.raises(DataError, match="an HTML page"):
-        download(fetch_of(server), tmp_path / "x")
-    assert list(tmp_path.iterdir()) == []
+        download(fetch_of(server), folder / "x")
+    assert list(folder.iterdir()) == []
 
 
-def test_not_found_is_not_tried_again(server: Server, tmp_path: Path) -> None:
+def test_not_found_is_not_tried_again(server: Server, folder: Path) -> None:
     server.status = 404
     with pytest.raises(DataError, match="404"):
-        download(fetch_of(server), tmp_path / "x")
+        download(fetch_of(server), folder / "x")
     assert len(server.ranges) == 1
 
 
-def test_a_server_in_trouble_is_tried_again(server: Server, tmp_path: Path) -> None:
+def test_a_server_in_trouble_is_tried_again(server: Server, folder: Path) -> None:
     server.status = 503
     with pytest.raises(DataError, match="503"):
-        download(fetch_of(server), tmp_path / "x")
+        download(fetch_of(server), folder / "x")
     assert len(server.ranges) == 3
 
 
-def test_a_stop_keeps_what_came_and_the_next_call_goes_on(server: Server, tmp_path: Path) -> None:
+def test_a_stop_keeps_what_came_and_the_next_call_goes_on(server: Server, folder: Path) -> None:
     with pytest.raises(StoppedError, match="goes on"):
-        download(fetch_of(server), tmp_path / "x", should_stop=lambda: True)
-    kept = (tmp_path / "x.part").stat().st_size
+        download(fetch_of(server), folder / "x", should_stop=lambda: True)
+    kept = (folder / "x.part").stat().st_size
     assert 0 < kept < len(CONTENT)
-    assert download(fetch_of(server), tmp_path / "x").read_bytes() == CONTENT
+    assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
     assert server.ranges[1] == f"bytes={kept}-"
 
 
-def test_two_processes_do_not_write_one_file(server: Server, tmp_path: Path) -> None:
-    with (tmp_path / "x.part").open("ab") as other:
+def test_two_processes_do_not_write_one_file(server: Server, folder: Path) -> None:
+    with (folder / "x.part").open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(DataError, match="another process"):
-            download(fetch_of(server), tmp_path / "x")
+            download(fetch_of(server), folder / "x")
 
 
-def test_only_http_is_fetched(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("s")
+def test_only_http_is_fetched(folder: Path) -> None:
+    (folder / "secret").write_text("s")
     with pytest.raises(DataError, match="https://"):
-        download(Fetch(url=(tmp_path / "secret").as_uri()), tmp_path / "x")
+        download(Fetch(url=(folder / "secret").as_uri()), folder / "x")
 
 
-def test_a_folder_that_cannot_be_made_is_one_clear_line(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "raw").write_text("a file, not a folder")
+def test_a_folder_that_cannot_be_made_is_one_clear_line(server: Server, folder: Path) -> None:
+    (folder / "raw").write_text("a file, not a folder")
     with pytest.raises(DataError, match="cannot write"):
-        download(fetch_of(server), tmp_path / "raw/x")
+        download(fetch_of(server), folder / "raw/x")
 
 
-def test_md5_counts_the_bytes_it_reads(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(CONTENT)
+def test_md5_counts_the_bytes_it_reads(folder: Path) -> None:
+    (folder / "x").write_bytes(CONTENT)
     counted: list[int] = []
-    assert md5_of(tmp_path / "x", on_bytes=counted.append) == MD5
+    assert md5_of(folder / "x", on_bytes=counted.append) == MD5
     assert sum(counted) == len(CONTENT)
     with pytest.raises(DataError, match="cannot read"):
-        md5_of(tmp_path / "none")
+        md5_of(folder / "none")

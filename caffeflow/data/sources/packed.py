@@ -1,0 +1,116 @@
+"""Lists of jobs that stay small: ImageNet's 1.28 million take 70 MB here, and ten times that as objects.
+
+Names lie in one byte string, numbers in arrays; a `Job` is made when it is asked for.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import overload
+
+from caffeflow.data.sample import File, Job, Location, Member, Pixels
+
+
+class PackedJobs(Sequence[Job]):
+    """A sequence of jobs that can only grow; what a location is made of is the subclass's matter."""
+
+    def __init__(self) -> None:
+        self._names = bytearray()
+        self._ends = array("Q")
+        self._labels = array("q")  # wider than Caffe's: the pipeline checks them and says which is too large
+
+    @abstractmethod
+    def _locate(self, index: int, name: str) -> Location:
+        """Returns where the bytes of job `index` are."""
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Job]: ...
+    def __getitem__(self, index: int | slice) -> Job | list[Job]:
+        """Makes the job, or the list of jobs of a slice."""
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        position = range(len(self))[index]
+        begin = self._ends[position - 1] if position else 0
+        name = self._names[begin : self._ends[position]].decode()
+        return Job(name=name, label=self._labels[position], location=self._locate(position, name))
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def labels(self) -> Sequence[int]:
+        """The labels, in order."""
+        return self._labels
+
+    def _append(self, name: str, label: int) -> None:
+        self._names += name.encode()
+        self._ends.append(len(self._names))
+        self._labels.append(label)
+
+
+class FileJobs(PackedJobs):
+    """Images in files: a job's name is the path below one root folder."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root
+
+    def add(self, name: str, label: int) -> None:
+        """Appends the image `root/name`."""
+        self._append(name, label)
+
+    def _locate(self, index: int, name: str) -> Location:
+        del index
+        return File(self._root / name)
+
+
+class MemberJobs(PackedJobs):
+    """Images that are members of archives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._archives: list[Path] = []
+        self._which = array("L")
+        self._offsets = array("Q")
+        self._sizes = array("Q")
+
+    def add(self, name: str, label: int, member: Member) -> None:
+        """Appends a member; members of one archive should come together."""
+        if not self._archives or self._archives[-1] != member.archive:
+            self._archives.append(member.archive)
+        self._append(name, label)
+        self._which.append(len(self._archives) - 1)
+        self._offsets.append(member.offset)
+        self._sizes.append(member.size)
+
+    def _locate(self, index: int, name: str) -> Location:
+        del name
+        return Member(self._archives[self._which[index]], self._offsets[index], self._sizes[index])
+
+
+class PixelJobs(PackedJobs):
+    """Images that lie as bare pixels of one size in files."""
+
+    def __init__(self, *, channels: int, height: int, width: int) -> None:
+        super().__init__()
+        self._shape = (channels, height, width)
+        self._archives: list[Path] = []
+        self._which = array("L")
+        self._offsets = array("Q")
+
+    def add(self, name: str, label: int, archive: Path, offset: int) -> None:
+        """Appends the image whose planes begin at `offset`; those of one file should come together."""
+        if not self._archives or self._archives[-1] != archive:
+            self._archives.append(archive)
+        self._append(name, label)
+        self._which.append(len(self._archives) - 1)
+        self._offsets.append(offset)
+
+    def _locate(self, index: int, name: str) -> Location:
+        del name
+        return Pixels(self._archives[self._which[index]], self._offsets[index], *self._shape)

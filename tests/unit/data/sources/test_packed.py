@@ -1,0 +1,61 @@
+"""Packed job lists behave as lists of jobs."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from pathlib import Path
+
+import pytest
+
+from caffeflow.data.sample import File, Job, Member, Pixels
+from caffeflow.data.sources.packed import FileJobs, MemberJobs, PixelJobs
+
+NAMES = ["a/ä.jpg", "", "b/x y.png", "c"]
+
+
+def test_files_by_index_slice_and_iteration() -> None:
+    jobs = FileJobs(Path("/root"))
+    for label, name in enumerate(NAMES):
+        jobs.add(name, label * 7)
+    expected = [
+        Job(name=name, label=label * 7, location=File(Path("/root") / name))
+        for label, name in enumerate(NAMES)
+    ]
+    assert list(jobs) == expected
+    assert jobs[-1] == expected[-1]
+    assert jobs[1:3] == expected[1:3]
+    assert jobs[::-2] == expected[::-2]
+    assert list(jobs.labels) == [0, 7, 14, 21]
+    with pytest.raises(IndexError):
+        jobs[4]
+
+
+def test_members_of_several_archives() -> None:
+    jobs = MemberJobs()
+    members = [
+        Member(Path("x"), 2**40, 3),
+        Member(Path("y"), 5, 7),
+        Member(Path("y"), 11, 0),
+        Member(Path("x"), 1, 1),
+    ]
+    for member in members:
+        jobs.add("n", 0, member)
+    assert [job.location for job in jobs] == members
+
+
+def test_pixels_of_several_files() -> None:
+    jobs = PixelJobs(channels=3, height=5, width=7)
+    jobs.add("n", 2, Path("x"), 1)
+    jobs.add("m", 3, Path("y"), 2)
+    assert [job.location for job in jobs] == [Pixels(Path("x"), 1, 3, 5, 7), Pixels(Path("y"), 2, 3, 5, 7)]
+
+
+def test_a_hundred_thousand_members_take_less_than_a_hundred_bytes_each() -> None:
+    jobs = MemberJobs()
+    count = 100_000
+    for index in range(count):
+        jobs.add(f"n01440764/n01440764_{index:05}.JPEG", index, Member(Path("x"), index, 1))
+    stores = [value for value in vars(jobs).values() if isinstance(value, array | bytearray)]
+    assert len(stores) == 6
+    assert sum(map(sys.getsizeof, stores)) < 100 * count
