@@ -5,16 +5,13 @@ Without a set-up Caffe every test here is passed over, with the reason; `make te
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.native import NativeCaffe, find_native_caffe, why_missing
+from tests.support.native import NativeCaffe, Report, find_native_caffe, why_missing
 
 _FIGURES: dict[str, str] = {}
-
-Report = Callable[[str, str], None]
 
 
 @pytest.fixture(scope="session")

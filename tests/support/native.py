@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,9 @@ MARKER: Final = "caffeflow.json"
 # Read when this module is imported, because the tests are given a HOME of their own afterwards.
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caffeflow" / "native"
 REASON: Final = CACHE / "why-missing.txt"
+
+Report = Callable[[str, str], None]
+"""Keeps a figure under a name for the summary at the end of the native tests."""
 
 
 @dataclass(frozen=True)
