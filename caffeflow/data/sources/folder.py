@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from caffeflow.data.packed import FileJobs
 from caffeflow.data.sample import Listing
-from caffeflow.data.sources.packed import FileJobs
 from caffeflow.errors import DataError, UsageError
 
 IMAGE_SUFFIXES: Final = frozenset(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from caffeflow.data.packed import FileJobs
 from caffeflow.data.sample import Listing
-from caffeflow.data.sources.packed import FileJobs
 from caffeflow.errors import DataError
 
 _NUMBER: Final = re.compile(r"[+-]?\d+", re.ASCII)

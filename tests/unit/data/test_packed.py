@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from caffeflow.data.packed import FileJobs, MemberJobs, PixelJobs
 from caffeflow.data.sample import File, Job, Member, Pixels
-from caffeflow.data.sources.packed import FileJobs, MemberJobs, PixelJobs
 
 NAMES = ["a/ä.jpg", "", "b/x y.png", "c"]
 

@@ -1,0 +1,61 @@
+"""Finding the files that a data set is published as, and saying what to get where they are missing.
+
+A command looks in the folder it was given, in the working folder, in `data/raw/`, and in `$CAFFEFLOW_DATA`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from caffeflow.errors import DataError
+
+RAW_DIR: Final = Path("data/raw")
+_VARIABLE: Final = "CAFFEFLOW_DATA"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawFile:
+    """A published file: what it is called, how large it is, and how to know that it is whole."""
+
+    name: str
+    size: int
+    md5: str
+    what: str
+
+
+def places(first: Path | None = None) -> tuple[Path, ...]:
+    """Returns the folders to look in, in order.
+
+    Args:
+        first: The folder that the user named, if any.
+    """
+    variable = os.environ.get(_VARIABLE)
+    return (*([first] if first else []), Path(), RAW_DIR, *([Path(variable)] if variable else []))
+
+
+def find_first(names: Iterable[str], folders: Sequence[Path]) -> Path | None:
+    """Returns the first file or folder of these names that exists; all folders are tried for a name."""
+    for name in names:
+        for folder in folders:
+            if (folder / name).exists():
+                return folder / name
+    return None
+
+
+def missing(title: str, files: Iterable[RawFile], *, folders: Sequence[Path], where_to_get: str) -> DataError:
+    """Returns the error for files that were not found: what to get, from where, and where to put it."""
+    listed = [f"  {file.name}  {file.size:,} bytes  md5 {file.md5}  ({file.what})" for file in files]
+    looked = ", ".join(f"{folder}/" if folder != Path() else "./" for folder in folders)
+    hint = "" if os.environ.get(_VARIABLE) else f" (${_VARIABLE} is not set)"
+    lines = [
+        f"{title} is not here. Missing:",
+        *listed,
+        where_to_get,
+        f"Looked in {looked}{hint}.",
+        f"Put the files, unpacked or not, into {RAW_DIR}/, or name their folder.",
+    ]
+    return DataError("\n".join(lines))
