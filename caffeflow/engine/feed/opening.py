@@ -1,0 +1,98 @@
+"""Opens the feed of a data layer, and looks at its first record."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Any, Final
+
+from caffeflow.engine.feed.background import BackgroundFeed
+from caffeflow.engine.feed.batches import BatchSettings, RecordBatches, Records
+from caffeflow.engine.feed.database import DatabaseRecords
+from caffeflow.engine.feed.draws import Draws
+from caffeflow.engine.feed.listed import ListedImages
+from caffeflow.engine.feed.protocol import Feed
+from caffeflow.engine.feed.transformer import Transformer, TransformSettings
+from caffeflow.errors import NetError, UnsupportedLayerError
+from caffeflow.layers.spec import Shape, spec_for
+from caffeflow.proto.caffe_pb2 import LayerParameter
+from caffeflow.system import usable_cores
+
+_MOST_WORKERS: Final = 16
+_IMAGE_DATA_PREFETCH: Final = 4  # Caffe: of all its data layers only Data lets the file choose
+
+
+def open_feed(
+    layer: LayerParameter, *, phase: str, seed: int, rank: int = 0, world: int = 1,
+    workers: int | None = None, pin: bool = False,
+) -> Feed:  # fmt: skip
+    """Returns a feed for a Data, ImageData or DummyData layer.
+
+    Args:
+        layer: The layer, upgraded.
+        phase: "TRAIN" or "TEST". In TEST every rank sees all records, as in Caffe.
+        seed: The run's; same seed, same crops, mirrors and order.
+        rank: This process's number among `world` that train together.
+        world: How many they are.
+        workers: Threads that decode; None: one a core.
+        pin: Puts the batches into page-locked memory, for copying to a CUDA device.
+
+    Raises:
+        NetError: A setting that Caffe would refuse, or that is not honoured here.
+        DataError: The source cannot be read.
+    """
+    draws = Draws(seed, layer.name)
+    params = _read(layer)
+    if layer.type == "DummyData":
+        from caffeflow.engine.feed.dummy import DummyFeed
+
+        return DummyFeed(layer, params.tops, draws)
+    settings = TransformSettings.read(layer)
+    records = _open_records(layer, settings, draws)
+    threads = workers or min(usable_cores(), _MOST_WORKERS)
+    is_shared = phase == "TRAIN"
+    batches = BatchSettings(
+        batch_size=params.batch_size,
+        rank=rank if is_shared else 0,
+        world=world if is_shared else 1,
+        with_labels=len(layer.top) > 1,
+        parts=threads,
+        pin=pin,
+    )
+    transformer = Transformer(settings, phase=phase, draws=draws, layer=layer.name)
+    depth = layer.data_param.prefetch if layer.type == "Data" else _IMAGE_DATA_PREFETCH
+    return BackgroundFeed(RecordBatches(records, transformer, batches), workers=threads, depth=max(depth, 1))
+
+
+def record_shape(layer: LayerParameter) -> Shape:
+    """Returns (C, H, W) of the first record of a Data or ImageData layer, before cropping."""
+    with closing(_open(layer)) as records:
+        return tuple(records.load(next(records.stream(0, step=1))).planes.shape)
+
+
+def record_count(layer: LayerParameter) -> int:
+    """Returns how many records the source of a Data or ImageData layer holds."""
+    with closing(_open(layer)) as records:
+        return records.count
+
+
+def _read(layer: LayerParameter) -> Any:
+    """Returns the layer's params as its spec reads them, which checks them."""
+    try:
+        return spec_for(layer).read(layer)
+    except NetError as error:
+        error.layer = error.layer or layer.name
+        raise
+
+
+def _open(layer: LayerParameter) -> Records:
+    _read(layer)
+    return _open_records(layer, TransformSettings.read(layer), Draws(0, layer.name))
+
+
+def _open_records(layer: LayerParameter, settings: TransformSettings, draws: Draws) -> Records:
+    if layer.type == "Data":
+        return DatabaseRecords(layer, settings.mode)
+    if layer.type == "ImageData":
+        return ListedImages(layer, draws)
+    what = f"type '{layer.type}' reads no records; expected Data or ImageData"
+    raise UnsupportedLayerError(what, layer=layer.name)

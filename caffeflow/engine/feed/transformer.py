@@ -1,0 +1,189 @@
+"""From decoded records to a net's input: crop, mirror, subtract the mean, scale (semantics of Caffe's).
+
+out[c, y, x] = (pixel - mean) * scale. Where one would guess wrong:
+  * `mirror` works in the TEST phase too; only the crop depends on it (random in TRAIN, centred in TEST);
+  * a mean file has the size of the uncropped record; it is cropped and mirrored together with the record;
+  * channels are in OpenCV's order, B, G, R.
+The fields of `transform_param` that only the SSD fork has are refused: ignoring them would train on
+other images than the file asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caffeflow.data.readers.datum import Planes
+from caffeflow.engine.feed.draws import Draws, Indices
+from caffeflow.errors import DataError, NetError, WeightsError
+from caffeflow.images import Mode
+from caffeflow.layers.params import dims
+from caffeflow.layers.spec import Shape
+from caffeflow.proto.binary import read_binaryproto
+from caffeflow.proto.caffe_pb2 import LayerParameter
+
+Floats = NDArray[np.float32]
+
+_SSD_ONLY: Final = (
+    "resize_param", "noise_param", "emit_constraint", "crop_h", "crop_w", "distort_param", "expand_param",
+)  # fmt: skip
+_MIRROR, _TOP, _LEFT = range(3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformSettings:
+    """What `transform_param` asks for.
+
+    Attributes:
+        crop: Side of the square window; 0: the record as it is.
+        mean: (1,) or (C,) values, or the (C, H, W) of a mean file; None: nothing is subtracted.
+        mean_file: Where `mean` is from, if it is an image.
+        mode: How encoded records are decoded.
+    """
+
+    scale: float
+    mirror: bool
+    crop: int
+    mean: Floats | None
+    mean_file: Path | None
+    mode: Mode
+
+    @classmethod
+    def read(cls, layer: LayerParameter) -> TransformSettings:
+        """Reads `transform_param` and its mean file.
+
+        Raises:
+            NetError: Fields contradict each other or are the SSD fork's.
+        """
+        param = layer.transform_param
+        for field in _SSD_ONLY:
+            if param.HasField(field):
+                what = f"{field} in transform_param is the SSD fork's and not applied to '{layer.type}' here"
+                raise NetError(f"{what}; remove it, or prepare the images so", layer=layer.name)
+        if param.force_color and param.force_gray:
+            raise NetError(
+                "force_color and force_gray in transform_param exclude each other", layer=layer.name
+            )
+        if param.HasField("mean_file") and param.mean_value:
+            raise NetError("transform_param has mean_file and mean_value; keep one", layer=layer.name)
+        mean_file = Path(param.mean_file) if param.HasField("mean_file") else None
+        mean = np.array(param.mean_value, np.float32) if param.mean_value else None
+        return cls(
+            scale=param.scale,
+            mirror=param.mirror,
+            crop=param.crop_size,
+            mean=_read_mean(mean_file) if mean_file else mean,
+            mean_file=mean_file,
+            mode="color" if param.force_color else "gray" if param.force_gray else "unchanged",
+        )
+
+
+class Transformer:
+    """Transforms the records of one layer.
+
+    Args:
+        settings: The layer's.
+        phase: "TRAIN" or "TEST".
+        draws: The layer's random numbers.
+        layer: Its name, for messages.
+    """
+
+    def __init__(self, settings: TransformSettings, *, phase: str, draws: Draws, layer: str) -> None:
+        self.settings = settings
+        self._is_random = phase == "TRAIN"
+        self._draws = draws
+        self._layer = layer
+
+    def output_shape(self, record: Shape, name: str) -> Shape:
+        """Returns (C, h, w) of what becomes of a record of (C, H, W).
+
+        Args:
+            record: Its shape.
+            name: The record's, for messages.
+
+        Raises:
+            DataError: The record does not fit the crop or the mean.
+        """
+        channels, height, width = record
+        crop, mean = self.settings.crop, self.settings.mean
+        if crop > min(height, width):
+            self._refuse(name, record, f"crop_size is {crop}; make it smaller or prepare larger images")
+        if mean is not None and mean.ndim == 3 and mean.shape != record:
+            found = f"mean_file '{self.settings.mean_file}' is {dims(mean.shape)}"
+            self._refuse(name, record, f"{found}; it must have the size of the records before cropping")
+        if mean is not None and mean.ndim == 1 and len(mean) not in (1, channels):
+            self._refuse(name, record, f"there are {len(mean)} mean_value; give one, or one for each channel")
+        return (channels, crop, crop) if crop else record
+
+    def fill(self, planes: Sequence[Planes], names: Sequence[str], numbers: Indices, out: Floats) -> None:
+        """Writes transformed records into their part of a batch.
+
+        Args:
+            planes: The decoded records, each (C, H, W).
+            names: Theirs, for messages.
+            numbers: Theirs in the stream; the random numbers depend on them.
+            out: (N, C, h, w)
+
+        Raises:
+            DataError: A record does not fit the crop, the mean or the batch.
+        """
+        for shape, name in {image.shape: name for image, name in zip(planes, names, strict=True)}.items():
+            if self.output_shape(shape, name) != out.shape[1:]:
+                advice = "all records of a batch must become one size; set crop_size or prepare with --resize"
+                self._refuse(name, shape, f"the batch is {dims(out.shape[1:])}; {advice}")
+        tops, lefts, mirrored = self._draw(planes, numbers, out.shape[2:])
+        windows = zip(planes, tops, lefts, mirrored, strict=True)
+        np.stack([_window(*window, out.shape[2:]) for window in windows], out=out)
+        self._subtract_mean(out, tops, lefts, mirrored)
+        if self.settings.scale != 1:
+            out *= np.float32(self.settings.scale)
+
+    def _draw(
+        self, planes: Sequence[Planes], numbers: Indices, window: Shape
+    ) -> tuple[Indices, Indices, Indices]:
+        """Returns each record's offsets of the window, and whether it is mirrored."""
+        slack = np.array([image.shape[1:] for image in planes], np.int64) - window
+        if self._is_random:
+            tops = self._draws.below(slack[:, 0] + 1, numbers, draw=_TOP)
+            lefts = self._draws.below(slack[:, 1] + 1, numbers, draw=_LEFT)
+        else:
+            tops, lefts = slack[:, 0] // 2, slack[:, 1] // 2
+        mirrored = (
+            self._draws.below(2, numbers, draw=_MIRROR) if self.settings.mirror else np.zeros_like(tops)
+        )
+        return tops, lefts, mirrored
+
+    def _subtract_mean(self, out: Floats, tops: Indices, lefts: Indices, mirrored: Indices) -> None:
+        mean = self.settings.mean
+        if mean is None:
+            return
+        if mean.ndim == 1:
+            out -= mean[:, None, None]
+            return
+        for top, left, mirror, place in zip(tops, lefts, mirrored, out, strict=True):
+            place -= _window(mean, top, left, mirror, place.shape[1:])
+
+    def _refuse(self, name: str, record: Shape, why: str) -> NoReturn:
+        raise DataError(f"layer '{self._layer}': '{name}' is {dims(record)}, but {why}")
+
+
+def _window(image: Planes, top: int, left: int, mirror: int, size: Shape) -> Planes:
+    """Returns a view of one window of (C, H, W), mirrored or not."""
+    height, width = size
+    window = image[:, top : top + height, left : left + width]
+    return window[:, :, ::-1] if mirror else window
+
+
+def _read_mean(path: Path) -> Floats:
+    try:
+        mean = read_binaryproto(path)
+    except WeightsError as error:  # a mean is data to the user, weights only by its format
+        raise DataError(str(error)) from error
+    if mean.ndim != 4 or mean.shape[0] != 1:
+        raise DataError(f"{path}: is an array of {dims(mean.shape)}; expected a mean image, 1 x C x H x W")
+    return mean.reshape(mean.shape[1:])
