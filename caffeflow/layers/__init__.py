@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from caffeflow.layers import accuracy as accuracy
 from caffeflow.layers import activations as activations
+from caffeflow.layers import argmax as argmax
+from caffeflow.layers import arithmetic as arithmetic
+from caffeflow.layers import batch_norm as batch_norm
+from caffeflow.layers import concat_slice as concat_slice
 from caffeflow.layers import convolution as convolution
 from caffeflow.layers import data as data
+from caffeflow.layers import deconvolution as deconvolution
+from caffeflow.layers import dropout as dropout
+from caffeflow.layers import eltwise as eltwise
 from caffeflow.layers import inner_product as inner_product
 from caffeflow.layers import losses as losses
+from caffeflow.layers import lrn as lrn
 from caffeflow.layers import pooling as pooling
+from caffeflow.layers import reduction as reduction
+from caffeflow.layers import reshape as reshape
+from caffeflow.layers import scale_bias as scale_bias
+from caffeflow.layers import silence as silence
 from caffeflow.layers import softmax as softmax

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from caffeflow.errors import NetError
-from caffeflow.layers.params import PerAxis, canonical_axis, count, dims, filler, read_per_axis
+from caffeflow.layers.params import PerAxis, canonical_axis, check_same, count, filler, read_per_axis
 from caffeflow.layers.spec import Blob, LayerSpec, Shape, register
 from caffeflow.proto.caffe_pb2 import FillerParameter, LayerParameter
 
@@ -144,13 +144,6 @@ def shapes(params: ConvolutionParams, bottoms: Sequence[Shape]) -> list[Shape]:
         )
     )
     return [(*first[:axis], params.outputs(first), *spatial)] * len(bottoms)
-
-
-def check_same(bottoms: Sequence[Shape]) -> None:
-    """Raises a NetError if the bottoms have different shapes."""
-    for bottom in bottoms[1:]:
-        if bottom != bottoms[0]:
-            raise NetError(f"all bottoms must have one shape; found {dims(bottoms[0])} and {dims(bottom)}")
 
 
 def blobs(params: ConvolutionParams, bottoms: Sequence[Shape]) -> list[Blob]:

@@ -115,6 +115,12 @@ def _check_counts(spec: LayerSpec, layer: LayerParameter) -> None:
         raise NetError(
             f"{spec.type} layer produces one top blob as output for each bottom blob input; {found}"
         )
+    overwritten = [top for top, bottom in zip(layer.top, layer.bottom, strict=False) if top == bottom]
+    if overwritten and not spec.may_be_in_place:
+        raise NetError(
+            f"{spec.type} cannot work in place, but top '{overwritten[0]}' overwrites its bottom; give the"
+            " top a name of its own"
+        )
     tops = len(layer.top) or int(spec.auto_tops)
     if layer.loss_weight and len(layer.loss_weight) != tops:
         raise NetError(

@@ -3,18 +3,20 @@
 What is Caffe's own here:
   * the divisor is a mode: VALID counts the positions that are not ignored, FULL all of them, BATCH_SIZE
     the rows, NONE is 1; and it is never below 1;
-  * SoftmaxWithLoss divides by VALID unless told otherwise, so an N x C x H x W map is averaged over N*H*W.
+  * SoftmaxWithLoss divides by VALID unless told otherwise, so an N x C x H x W map is averaged over N*H*W;
+    SigmoidCrossEntropyLoss divides by BATCH_SIZE;
+  * EuclideanLoss divides by twice the rows, and both its bottoms get gradients.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from caffeflow.errors import NetError
 from caffeflow.layers.params import canonical_axis, count, dims
-from caffeflow.layers.spec import LayerSpec, Shape, register
+from caffeflow.layers.spec import LayerSpec, Shape, no_params, register
 from caffeflow.proto.caffe_pb2 import LayerParameter, LossParameter
 
 Normalization = Literal["FULL", "VALID", "BATCH_SIZE", "NONE"]
@@ -103,6 +105,58 @@ register(
         tops=(1, 2),
         read=SoftmaxLossParams.read,
         shapes=softmax_loss_shapes,
+        default_loss_weight=1.0,
+        auto_tops=True,
+    )
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SigmoidLossParams:
+    """The settings of SigmoidCrossEntropyLoss.
+
+    Attributes:
+        ignore_label: Positions whose target, truncated, is this count for nothing; None: no such label.
+    """
+
+    normalization: Normalization
+    ignore_label: int | None
+
+    @classmethod
+    def read(cls, layer: LayerParameter) -> SigmoidLossParams:
+        """Reads `loss_param`."""
+        return cls(
+            normalization=read_normalization(layer, default="BATCH_SIZE"),
+            ignore_label=read_ignore_label(layer),
+        )
+
+
+def equal_count_shapes(_params: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    """Returns a scalar, of two bottoms with as many rows and elements."""
+    check_first_dimension(bottoms)
+    if count(bottoms[0]) != count(bottoms[1]):
+        raise NetError(
+            f"the bottoms must have the same count; found {dims(bottoms[0])} and {dims(bottoms[1])}"
+        )
+    return [()]
+
+
+register(
+    LayerSpec(
+        type="SigmoidCrossEntropyLoss",
+        bottoms=2,
+        read=SigmoidLossParams.read,
+        shapes=equal_count_shapes,
+        default_loss_weight=1.0,
+        auto_tops=True,
+    )
+)
+register(
+    LayerSpec(
+        type="EuclideanLoss",
+        bottoms=2,
+        read=no_params,
+        shapes=equal_count_shapes,
         default_loss_weight=1.0,
         auto_tops=True,
     )

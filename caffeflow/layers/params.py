@@ -13,7 +13,7 @@ from typing import Any
 
 from caffeflow.errors import NetError
 from caffeflow.layers.spec import Shape
-from caffeflow.proto.caffe_pb2 import FillerParameter
+from caffeflow.proto.caffe_pb2 import FillerParameter, LayerParameter
 
 Pair = tuple[int, int]
 """(height, width)."""
@@ -121,3 +121,15 @@ def filler(param: Any, field: str) -> FillerParameter | None:
 def constant(value: float) -> FillerParameter:
     """Returns the filler that sets every element to `value`."""
     return FillerParameter(type="constant", value=value)
+
+
+def is_in_place(layer: LayerParameter) -> bool:
+    """Returns whether the first top overwrites the first bottom."""
+    return list(layer.bottom[:1]) == list(layer.top[:1]) != []
+
+
+def check_same(bottoms: Sequence[Shape]) -> None:
+    """Raises a NetError if the bottoms have different shapes."""
+    for bottom in bottoms[1:]:
+        if bottom != bottoms[0]:
+            raise NetError(f"all bottoms must have one shape; found {dims(bottoms[0])} and {dims(bottom)}")

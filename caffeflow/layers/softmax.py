@@ -29,4 +29,4 @@ def shapes(params: SoftmaxParams, bottoms: Sequence[Shape]) -> list[Shape]:
     return [bottom]
 
 
-register(LayerSpec(type="Softmax", read=SoftmaxParams.read, shapes=shapes))
+register(LayerSpec(type="Softmax", read=SoftmaxParams.read, shapes=shapes, may_be_in_place=True))

@@ -38,6 +38,16 @@ class Blob:
     trained: bool = True
 
 
+def no_params(_layer: LayerParameter) -> None:
+    """The params of a layer that has no settings."""
+    return
+
+
+def same_shape(_params: Any, bottoms: Sequence[Shape]) -> list[Shape]:
+    """The shape of a layer with one top like its first bottom."""
+    return [bottoms[0]]
+
+
 def no_blobs(_params: Any, _bottoms: Sequence[Shape]) -> list[Blob]:
     """The blobs of a layer that learns nothing."""
     return []
@@ -59,6 +69,7 @@ class LayerSpec:
         bottoms: How many bottoms it takes.
         tops: How many tops it makes.
         tops_like_bottoms: It makes as many tops as it takes bottoms.
+        may_be_in_place: Caffe's results hold where the top overwrites the bottom.
         blobs: The learned arrays in caffemodel order.
         macs: Multiply-accumulates of one forward over the whole batch.
         default_loss_weight: The weight of the first top where the file sets none: 1 for losses.
@@ -73,6 +84,7 @@ class LayerSpec:
     bottoms: Count = 1
     tops: Count = 1
     tops_like_bottoms: bool = False
+    may_be_in_place: bool = False
     blobs: Callable[[Any, Sequence[Shape]], list[Blob]] = no_blobs
     macs: Callable[[Any, Sequence[Shape], Sequence[Shape]], int] = no_macs
     default_loss_weight: float = 0.0

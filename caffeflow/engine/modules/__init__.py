@@ -7,9 +7,21 @@ from __future__ import annotations
 
 from caffeflow.engine.modules import accuracy as accuracy
 from caffeflow.engine.modules import activations as activations
+from caffeflow.engine.modules import argmax as argmax
+from caffeflow.engine.modules import arithmetic as arithmetic
+from caffeflow.engine.modules import batch_norm as batch_norm
+from caffeflow.engine.modules import concat_slice as concat_slice
 from caffeflow.engine.modules import convolution as convolution
 from caffeflow.engine.modules import data as data
+from caffeflow.engine.modules import deconvolution as deconvolution
+from caffeflow.engine.modules import dropout as dropout
+from caffeflow.engine.modules import eltwise as eltwise
 from caffeflow.engine.modules import inner_product as inner_product
 from caffeflow.engine.modules import losses as losses
+from caffeflow.engine.modules import lrn as lrn
 from caffeflow.engine.modules import pooling as pooling
+from caffeflow.engine.modules import reduction as reduction
+from caffeflow.engine.modules import reshape as reshape
+from caffeflow.engine.modules import scale_bias as scale_bias
+from caffeflow.engine.modules import silence as silence
 from caffeflow.engine.modules import softmax as softmax

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from caffeflow.engine.modules.registry import LayerModule, Setup, module
 from caffeflow.errors import DataError
-from caffeflow.layers.losses import Normalization, SoftmaxLossParams
+from caffeflow.layers.losses import Normalization, SigmoidLossParams, SoftmaxLossParams
 from caffeflow.layers.params import canonical_axis
 
 _LARGEST: Final = -math.log(torch.finfo(torch.float32).tiny)
@@ -82,3 +82,33 @@ class SoftmaxWithLoss(LayerModule):
         z = divisor(self.params.normalization, rows=rows, positions=index.numel(), valid=valid)
         loss = each.sum() / z
         return loss if self.params.tops < 2 else (loss, logs.exp())
+
+
+@module("SigmoidCrossEntropyLoss")
+class SigmoidCrossEntropyLoss(LayerModule):
+    """The cross-entropy of targets in [0, 1] with the sigmoid of scores."""
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.params: SigmoidLossParams = setup.params
+
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        """Returns the loss."""
+        targets = targets.detach().reshape(scores.shape)
+        ignore = self.params.ignore_label
+        valid = None if ignore is None else class_indices(targets) != ignore
+        each = F.binary_cross_entropy_with_logits(scores, targets, reduction="none")
+        if valid is not None:
+            each = torch.where(valid, each, 0)
+        z = divisor(self.params.normalization, rows=scores.shape[0], positions=scores.numel(), valid=valid)
+        return each.sum() / z
+
+
+@module("EuclideanLoss")
+class EuclideanLoss(LayerModule):
+    """Half the squared distance, as a mean over rows."""
+
+    def forward(self, predicted: Tensor, wanted: Tensor) -> Tensor:
+        """Returns the loss."""
+        difference = predicted - wanted.reshape(predicted.shape)
+        return difference.square().sum() / (2 * predicted.shape[0])

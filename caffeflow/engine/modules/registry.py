@@ -44,11 +44,6 @@ class Setup:
         """Whether the phase is TRAIN."""
         return self.phase == "TRAIN"
 
-    @property
-    def is_in_place(self) -> bool:
-        """Whether the first top overwrites the first bottom."""
-        return list(self.layer.bottom[:1]) == list(self.layer.top[:1]) != []
-
 
 class LayerModule(nn.Module):
     """A layer: its learned blobs under the names and in the order of its spec.
