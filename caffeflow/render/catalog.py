@@ -1,0 +1,221 @@
+"""The nets that can be rendered, read from the `.toml` files beside the templates.
+
+A file describes one template. Usually that is one net with, perhaps, variants; where variants are
+nets of their own (`regnetx-400mf`), each variant names its net and the file's own name is an alias
+of the first.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from caffeflow import resources
+from caffeflow.errors import TemplateError, suggestion
+from caffeflow.render.variables import Variable, from_toml
+
+Defaults = Mapping[str, Any]
+
+_GROUPS: Final = ("net", "data", "solver")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The model that others have published, whose weights load by name into the rendered net."""
+
+    model: str
+    source: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """A published result: accuracies in percent, on which data, and who says so."""
+
+    data: str
+    source: str
+    top1: float | None = None
+    top5: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeDataset:
+    """What a recipe was made for, and the command that makes it; it stands in until a dataset is given."""
+
+    name: str
+    prepare: str
+    channels: int
+    height: int
+    width: int
+    classes: int
+    train: int
+    val: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Net:
+    """A net as asked for: the template, one variant, and the defaults of both.
+
+    Attributes:
+        name: What users call it.
+        aliases: Other names that find it.
+        title: A few words on what it is.
+        template: The template's path within the templates folder.
+        variant: The variant, or an empty string if there are none.
+        variants: All variants of this net and what each is.
+        published: The model whose layer names it has, if there is one.
+        recipe: Where the solver's numbers come from.
+        expected: The published result, if there is one.
+        dataset: What the recipe was made for.
+        variables: All variables, with this net's defaults.
+        sources: Where each default comes from that is not the declaration's own.
+        small_input: Defaults for inputs up to `small_input_side` pixels.
+        small_input_side: See `small_input`; 0 if there are none.
+    """
+
+    name: str
+    aliases: tuple[str, ...]
+    title: str
+    template: str
+    variant: str
+    variants: Mapping[str, str]
+    published: Published | None
+    recipe: str
+    expected: Expected | None
+    dataset: RecipeDataset
+    variables: tuple[Variable, ...]
+    sources: Mapping[str, str]
+    small_input: Defaults
+    small_input_side: int
+
+
+def net_names() -> list[str]:
+    """Returns the names of all nets, sorted by template and then in the order of the file."""
+    return [name for path in _toml_files() for name in _names_in(path)]
+
+
+def find_net(name: str, variant: str | None = None) -> Net:
+    """Returns a net by its name or an alias.
+
+    Raises:
+        TemplateError: There is no such net, or it has no such variant.
+    """
+    known: dict[str, tuple[Path, str]] = {}
+    for path in _toml_files():
+        for own in _names_in(path):
+            known[own] = (path, own)
+        for alias in [*_read(path).get("aliases", ()), path.stem]:
+            known.setdefault(alias, (path, _names_in(path)[0]))
+    folded = {each.casefold(): found for each, found in known.items()}
+    if name.casefold() not in folded:
+        hint = suggestion(name.casefold(), folded) or f"; there are {', '.join(net_names())}"
+        raise TemplateError(f"no net '{name}'{hint}")
+    path, own = folded[name.casefold()]
+    return _build(path, own, variant)
+
+
+def _build(path: Path, name: str, variant: str | None) -> Net:
+    facts = _read(path)
+    variants = {
+        key: body for key, body in facts.get("variants", {}).items() if body.get("net_name", name) == name
+    }
+    chosen = variant if variant is not None else next(iter(variants), "")
+    if chosen and chosen not in variants:
+        hint = suggestion(chosen, variants) or f"; it has {', '.join(variants) or 'no variants'}"
+        raise TemplateError(f"net '{name}' has no variant '{chosen}'{hint}")
+    body: Mapping[str, Any] = variants.get(chosen, {})
+    merged = {
+        **facts,
+        **{key: body[key] for key in ("published", "expected", "recipe", "title") if key in body},
+    }
+    recipe = merged["recipe"]["source"]
+    defaults = _flat(facts.get("defaults", {})) | _flat(body)
+    declared = [*_shared_variables(), *_declared("net", facts.get("variables", {}))]
+    small = facts.get("small_input", {})
+    return Net(
+        name=name,
+        aliases=tuple(facts.get("aliases", ())),
+        title=merged["title"],
+        template=f"nets/{path.stem}.prototxt.j2",
+        variant=chosen,
+        variants={key: value["help"] for key, value in variants.items()},
+        published=Published(**_tupled(merged["published"])) if merged.get("published") else None,
+        recipe=recipe,
+        expected=Expected(**merged["expected"]) if merged.get("expected") else None,
+        dataset=RecipeDataset(**facts["dataset"]),
+        variables=tuple(_with_default(variable, defaults, path) for variable in declared),
+        sources={key: f"variant {chosen}" if key in _flat(body) else recipe for key in defaults},
+        small_input=_flat(small),
+        small_input_side=small.get("side", 0),
+    )
+
+
+def _with_default(variable: Variable, defaults: Defaults, path: Path) -> Variable:
+    if variable.name not in defaults:
+        return variable
+    value = from_toml(variable.type, defaults[variable.name])
+    try:
+        variable.check(value)
+    except TemplateError as error:
+        raise TemplateError(f"{path}: {error}") from error
+    return Variable(**(vars(variable) | {"default": value}))
+
+
+@cache
+def _shared_variables() -> tuple[Variable, ...]:
+    groups = _read(resources.templates_dir() / "variables.toml")
+    return tuple(variable for group in _GROUPS for variable in _declared(group, groups[group]))
+
+
+def _declared(group: str, table: Mapping[str, Mapping[str, Any]]) -> list[Variable]:
+    return [
+        Variable(
+            name=f"{group}.{name}",
+            type=fields["type"],
+            help=fields["help"],
+            default=from_toml(fields["type"], fields["default"]),
+            source=fields["source"],
+            allowed=tuple(from_toml(fields["type"], value) for value in fields.get("allowed", ())),
+            minimum=fields.get("minimum"),
+            option=fields.get("option", ""),
+        )
+        for name, fields in table.items()
+    ]
+
+
+def solver_type_defaults(solver_type: str) -> tuple[Defaults, str]:
+    """Returns the defaults of a solver type that is not the recipe's own, and where they come from."""
+    table = dict(_read(resources.templates_dir() / "solvers" / "types.toml").get(solver_type, {}))
+    source = table.pop("source", "")
+    return {f"solver.{name}": value for name, value in table.items()}, source
+
+
+def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `{"net.classes": 10}` for `{"net": {"classes": 10}}`; other keys are left out."""
+    return {f"{group}.{name}": value for group in _GROUPS for name, value in table.get(group, {}).items()}
+
+
+def _tupled(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+
+
+def _names_in(path: Path) -> list[str]:
+    facts = _read(path)
+    names = [body["net_name"] for body in facts.get("variants", {}).values() if "net_name" in body]
+    return names or [facts["name"]]
+
+
+def _toml_files() -> list[Path]:
+    return sorted((resources.templates_dir() / "nets").glob("*.toml"))
+
+
+@cache
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise TemplateError(f"{path}: {error}") from error

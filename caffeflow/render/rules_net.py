@@ -1,0 +1,62 @@
+"""Rules for the variables of the group `net`: what the dataset decides about the net."""
+
+from __future__ import annotations
+
+from caffeflow.errors import TemplateError
+from caffeflow.render.resolve import Resolution, overlay_small_input
+
+
+def complete_net(resolution: Resolution) -> None:
+    """Works out classes, channels, input size and what hangs on them.
+
+    Raises:
+        TemplateError: Values that exclude one another.
+    """
+    dataset = resolution.dataset
+    origin = _origin(resolution)
+    resolution.fill("net.classes", dataset.classes, origin)
+    _check_classes(resolution)
+    resolution.fill("net.channels", dataset.channels or 3, origin)
+    _fit_input_size(resolution)
+    overlay_small_input(resolution)
+    _decide_top5(resolution)
+
+
+def _origin(resolution: Resolution) -> str:
+    dataset = resolution.dataset
+    return f"the recipe's dataset, {dataset.name}" if dataset.is_missing else f"dataset {dataset.name}"
+
+
+def _check_classes(resolution: Resolution) -> None:
+    dataset, classes = resolution.dataset, resolution["net.classes"]
+    if not dataset.is_missing and classes < dataset.classes:
+        raise TemplateError(
+            f"net.classes is {classes}, but dataset '{dataset.name}' has {dataset.classes} classes,"
+            f" labels 0 to {dataset.classes - 1}; give --classes {dataset.classes} or more"
+        )
+
+
+def _fit_input_size(resolution: Resolution) -> None:
+    stored, wanted = resolution.dataset.size, resolution["net.input_size"]
+    if stored is None or "net.input_size" in resolution.given:
+        return
+    if stored[0] < wanted[0] or stored[1] < wanted[1]:
+        name = resolution.dataset.name
+        resolution.put("net.input_size", stored, f"dataset {name}")
+        resolution.notes.append(
+            f"the images of '{name}' are {_by(stored)}, smaller than the recipe's input of {_by(wanted)}:"
+            f" the net takes {_by(stored)}"
+        )
+
+
+def _decide_top5(resolution: Resolution) -> None:
+    classes = resolution["net.classes"]
+    if not resolution["net.top5"] or classes > 5:
+        return
+    if "net.top5" in resolution.given:
+        raise TemplateError(f"net.top5 needs more than five classes; net.classes is {classes}")
+    resolution.put("net.top5", False, f"{classes} classes")
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
