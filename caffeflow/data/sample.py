@@ -6,6 +6,7 @@ when its turn comes. Locations are small, hashable and picklable, and `jobs.py` 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,15 @@ SplitName: TypeAlias = Literal["train", "val"]
 SPLITS: Final[tuple[SplitName, ...]] = ("train", "val")
 
 _MAX_LABEL: Final = 2**31 - 1  # Datum.label is an int32
+_MAX_NAME_BYTES: Final = 500  # an LMDB key, of which it is a part, takes 511
+
+
+class UnreadableError(DataError):
+    """An image whose bytes cannot be had; `reason` is one word for counting."""
+
+    def __init__(self, what: str, *, reason: Literal["missing", "unreadable", "truncated"]) -> None:
+        super().__init__(what)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class File:
         try:
             return self.path.read_bytes()
         except OSError as error:
-            raise DataError(f"{self.path}: cannot be read: {error.strerror}") from error
+            raise _unreadable(self.path, error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +114,8 @@ def check_job(job: Job) -> None:
     path = PurePosixPath(job.name)
     if not job.name or path.is_absolute() or ".." in path.parts:
         raise DataError(f"image name '{job.name}': expected a relative path without '..'")
+    if len(os.fsencode(job.name)) > _MAX_NAME_BYTES:
+        raise DataError(f"image name '{job.name}': is longer than {_MAX_NAME_BYTES} bytes; shorten it")
     if any(ord(letter) < ord(" ") for letter in job.name):
         raise DataError(f"image name {job.name!r}: has a line break or control character; rename the file")
     if not 0 <= job.label <= _MAX_LABEL:
@@ -120,10 +132,16 @@ def _read_at(archive: Path, *, offset: int, size: int) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise DataError(f"{archive}: cannot be read: {error.strerror}") from error
+        raise _unreadable(archive, error) from error
     if len(content) != size:
-        raise DataError(
+        raise UnreadableError(
             f"{archive}: ends within the image at byte {offset}: expected {size} bytes, found "
-            f"{len(content)}; the file is incomplete, get it again"
+            f"{len(content)}; the file is incomplete, get it again",
+            reason="truncated",
         )
     return content
+
+
+def _unreadable(path: Path, error: OSError) -> UnreadableError:
+    reason: Literal["missing", "unreadable"] = "missing" if error.errno == errno.ENOENT else "unreadable"
+    return UnreadableError(f"{path}: cannot be read: {error.strerror}", reason=reason)

@@ -1,0 +1,99 @@
+"""The end of a build: mean, labels and rejects are put in place, and `dataset.json` last."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+from caffeflow.data import digest
+from caffeflow.data.folder import LABELS_NAME, MEAN_NAME, REJECTS_NAME, unmark
+from caffeflow.data.manifest import MANIFEST_NAME, Manifest, Mean, Split, write_manifest
+from caffeflow.data.mean import channel_means
+from caffeflow.data.tally import Tally, common_shape, ordered
+from caffeflow.data.writer import BuildRun, Written
+from caffeflow.errors import DataError
+from caffeflow.proto.binary import write_mean
+
+_log = logging.getLogger(__name__)
+
+
+def finish(run: BuildRun, parts: Mapping[str, Written]) -> Manifest:
+    """Completes the dataset and returns its manifest.
+
+    Every file is made in `.unfinished/` and then renamed, so that a kill leaves no half or stray one.
+
+    Raises:
+        DataError: A split has no record at all.
+    """
+    for split, part in parts.items():
+        _check_rejects(split, part.tally)
+    if run.plan.class_names:
+        _place(run, LABELS_NAME, "".join(f"{name}\n" for name in run.plan.class_names).encode())
+    if run.rejects.commit() > 0:
+        _place(run, REJECTS_NAME, (run.work_dir / REJECTS_NAME).read_bytes())
+    manifest = _manifest(run, parts, _write_mean(run, parts.get("train")))
+    write_manifest(run.work_dir, manifest)
+    (run.work_dir / MANIFEST_NAME).replace(run.out_dir / MANIFEST_NAME)
+    unmark(run.work_dir)
+    return manifest
+
+
+def _check_rejects(split: str, tally: Tally) -> None:
+    rejected = tally.rejected.total()
+    reasons = ", ".join(f"{count} {reason}" for reason, count in tally.rejected.most_common())
+    if tally.count == 0:
+        raise DataError(f"none of the {tally.done} images of '{split}' can be used: {reasons}")
+    if rejected > tally.count:
+        _log.warning(
+            "more than half of '%s' was left out: %s of %s (%s)", split, rejected, tally.done, reasons
+        )
+
+
+def _place(run: BuildRun, name: str, content: bytes) -> None:
+    temporary = run.work_dir / f"{name}.new"
+    temporary.write_bytes(content)
+    temporary.replace(run.out_dir / name)
+
+
+def _write_mean(run: BuildRun, train: Written | None) -> Mean | None:
+    if train is None or train.mean is None:
+        return None
+    mean = train.mean.mean(train.tally.count)
+    temporary = run.work_dir / MEAN_NAME
+    write_mean(temporary, mean)
+    temporary.replace(run.out_dir / MEAN_NAME)
+    return Mean(path=MEAN_NAME, channels=channel_means(mean))
+
+
+def _manifest(run: BuildRun, parts: Mapping[str, Written], mean: Mean | None) -> Manifest:
+    shape: tuple[int | None, ...] = ()
+    for part in parts.values():
+        shape = common_shape(shape, part.tally.shape)
+    channels, height, width = shape
+    return Manifest(
+        name=run.out_dir.resolve().name,
+        source=run.plan.settings["source"],
+        backend=run.settings.backend,
+        encode=run.plan.encoding,
+        channels=channels,
+        height=height,
+        width=width,
+        classes=run.plan.classes,
+        class_names=run.plan.class_names,
+        splits={split: _split(part) for split, part in parts.items()},
+        mean=mean,
+        settings=run.plan.settings,
+    )
+
+
+def _split(part: Written) -> Split:
+    tally = part.tally
+    return Split(
+        path=part.path,
+        root=part.root,
+        count=tally.count,
+        rejected=ordered(tally.rejected),
+        unusual=ordered(tally.unusual),
+        labels=ordered(tally.labels),
+        digest=digest.label_of(tally.chain),
+    )

@@ -1,0 +1,91 @@
+"""What has been counted of a split so far, in a form that the journal holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from caffeflow.data import digest
+from caffeflow.data.convert import Converted, Rejected
+
+T = TypeVar("T", int, str)
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts over the first `done` jobs of a split.
+
+    Attributes:
+        done: Jobs dealt with, rejects included.
+        count: Records written.
+        chain: The digest of these records, see `digest.py`.
+        shape: (C, H, W) of the records, None where they differ; empty before the first.
+    """
+
+    done: int = 0
+    count: int = 0
+    chain: bytes = digest.CHAIN_START
+    shape: tuple[int | None, ...] = ()
+    labels: Counter[int] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    unusual: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all records so far have one shape."""
+        return None not in self.shape
+
+    def add(self, record: Converted) -> None:
+        """Counts a record."""
+        self.done += 1
+        self.count += 1
+        self.chain = digest.extend(self.chain, record.digest)
+        self.shape = common_shape(self.shape, record.shape)
+        self.labels[record.label] += 1
+        if record.unusual is not None:
+            self.unusual[record.unusual] += 1
+
+    def reject(self, rejected: Rejected) -> None:
+        """Counts an image that was left out."""
+        self.done += 1
+        self.rejected[rejected.reason] += 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the tally as JSON has it."""
+        return {
+            "done": self.done,
+            "count": self.count,
+            "chain": self.chain.hex(),
+            "shape": list(self.shape),
+            "labels": ordered(self.labels),
+            "rejected": ordered(self.rejected),
+            "unusual": ordered(self.unusual),
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Tally:
+        """Returns the tally that `to_json` wrote."""
+        return cls(
+            done=fields["done"],
+            count=fields["count"],
+            chain=bytes.fromhex(fields["chain"]),
+            shape=tuple(fields["shape"]),
+            labels=Counter({int(label): count for label, count in fields["labels"].items()}),
+            rejected=Counter(fields["rejected"]),
+            unusual=Counter(fields["unusual"]),
+        )
+
+
+def common_shape(left: tuple[int | None, ...], right: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """Returns the shape that both have, with None where they differ; an empty one agrees with all."""
+    if left == right or not right:
+        return left
+    if not left:
+        return right
+    return tuple(a if a == b else None for a, b in zip(left, right, strict=True))
+
+
+def ordered(counts: Counter[T]) -> dict[T, int]:
+    """Returns the counts by key, so that they are written in one order always."""
+    return dict(sorted(counts.items()))
