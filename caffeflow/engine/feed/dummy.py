@@ -27,8 +27,10 @@ class DummyFeed:
         self._shapes = shapes
         self._draws = draws
         self._at = 0
+        # Caffe: all are filled at setup, those that are not constant again each time (dummy_data_layer.cpp).
+        made = [self._make(top) for top in range(len(shapes))]
         self._constant = {
-            top: self._make(top) for top, filler in enumerate(self._fillers) if filler.type == "constant"
+            top: tensor for top, tensor in enumerate(made) if self._fillers[top].type == "constant"
         }
 
     def next(self) -> tuple[Tensor, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from typing import Any, Final
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import Final
 
 from caffeflow.engine.feed.background import BackgroundFeed
 from caffeflow.engine.feed.batches import BatchSettings, RecordBatches, Records
 from caffeflow.engine.feed.database import DatabaseRecords
 from caffeflow.engine.feed.draws import Draws
+from caffeflow.engine.feed.dummy import DummyFeed
 from caffeflow.engine.feed.listed import ListedImages
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.transformer import Transformer, TransformSettings
@@ -41,11 +43,10 @@ def open_feed(
         DataError: The source cannot be read.
     """
     draws = Draws(seed, layer.name)
-    params = _read(layer)
-    if layer.type == "DummyData":
-        from caffeflow.engine.feed.dummy import DummyFeed
-
-        return DummyFeed(layer, params.tops, draws)
+    with _naming(layer):
+        params = spec_for(layer).read(layer)
+        if layer.type == "DummyData":
+            return DummyFeed(layer, params.tops, draws)
     settings = TransformSettings.read(layer)
     records = _open_records(layer, settings, draws)
     threads = workers or min(usable_cores(), _MOST_WORKERS)
@@ -75,17 +76,19 @@ def record_count(layer: LayerParameter) -> int:
         return records.count
 
 
-def _read(layer: LayerParameter) -> Any:
-    """Returns the layer's params as its spec reads them, which checks them."""
+@contextmanager
+def _naming(layer: LayerParameter) -> Iterator[None]:
+    """Adds the layer's name to errors of its settings."""
     try:
-        return spec_for(layer).read(layer)
+        yield
     except NetError as error:
         error.layer = error.layer or layer.name
         raise
 
 
 def _open(layer: LayerParameter) -> Records:
-    _read(layer)
+    with _naming(layer):
+        spec_for(layer).read(layer)
     return _open_records(layer, TransformSettings.read(layer), Draws(0, layer.name))
 
 
