@@ -82,9 +82,9 @@ class FlatParameters:
         for blob, data, grad in zip(self.blobs, self.views(self.data), self.views(self.grad), strict=True):
             data.copy_(blob.tensors[0].detach())
             for tensor in blob.tensors:
-                tensor.data = data.view(tensor.shape)
+                tensor.data = _in_shape(data, tensor.shape)
                 if tensor.requires_grad:
-                    tensor.grad = grad.view(tensor.shape)
+                    tensor.grad = _in_shape(grad, tensor.shape)
 
     def views(self, flat: Tensor) -> list[Tensor]:
         """Returns each blob's part of a flat buffer, in Caffe's order and shapes."""
@@ -124,6 +124,11 @@ class FlatParameters:
                 offset += -(-self.blobs[place].tensors[0].numel() // _ALIGNMENT) * _ALIGNMENT
             segments.append(Segment(begin, offset, lr_mult, decay_mult))
         return segments
+
+
+def _in_shape(view: Tensor, shape: torch.Size) -> Tensor:
+    # Viewing in the same shape would lose the channels_last strides of an axis of size 1.
+    return view if view.shape == shape else view.view(shape)
 
 
 def _view(flat: Tensor, start: int, shape: tuple[int, ...], *, channels_last: bool) -> Tensor:

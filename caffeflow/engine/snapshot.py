@@ -1,0 +1,232 @@
+"""Snapshots: Caffe's two files, and a third that lets a run go on as if it had never stopped.
+
+`<prefix>_iter_N.caffemodel` and `.solverstate` are Caffe's. `.resume.json` has what Caffe forgets: the
+feeds' positions, random states, the smoothed loss. The one rule to know: the solverstate is written
+last, and removed first when a snapshot is written over, so one that exists has its companions. A
+snapshot without it is no snapshot, whatever moment the process was killed at.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from caffeflow.engine.net import Net
+from caffeflow.engine.policies import PolicyState
+from caffeflow.engine.solver import Solver
+from caffeflow.errors import DataError, NetError, WeightsError
+from caffeflow.files import write_text
+from caffeflow.proto.binary import (
+    SolverStateArrays,
+    read_caffemodel,
+    read_solverstate,
+    write_caffemodel,
+    write_solverstate,
+)
+from caffeflow.proto.caffe_pb2 import SolverParameter
+
+_FORMAT: Final = 1
+_STATE_NAME: Final = re.compile(r"_iter_(\d+)\.solverstate$")
+
+Positions = Mapping[str, Any]
+"""Whatever the owner of the feeds wants to find again, as plain values."""
+
+
+@dataclass(frozen=True)
+class SnapshotFiles:
+    """The names of a snapshot's files.
+
+    Attributes:
+        prefix: What all names begin with, as the solver writes it.
+        iteration: Updates done.
+    """
+
+    prefix: str
+    iteration: int
+
+    @property
+    def caffemodel(self) -> str:
+        """The weights; also the name that the solverstate keeps."""
+        return f"{self.prefix}_iter_{self.iteration}.caffemodel"
+
+    @property
+    def solverstate(self) -> str:
+        """The history."""
+        return f"{self.prefix}_iter_{self.iteration}.solverstate"
+
+    @property
+    def resume(self) -> str:
+        """What Caffe does not keep."""
+        return f"{self.prefix}_iter_{self.iteration}.resume.json"
+
+
+def check_snapshots(solver: SolverParameter, prefix: str) -> None:
+    """Makes sure before the run that its snapshots can be written; makes their folder.
+
+    Raises:
+        NetError: The solver asks for a format that is not written here.
+        DataError: The folder cannot be written.
+    """
+    if solver.snapshot_format == SolverParameter.HDF5:
+        raise NetError(
+            "snapshot_format is HDF5, which caffeflow does not write; remove the line, or write BINARYPROTO"
+        )
+    probe = Path(f"{prefix}_iter_0.tempfile")
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise DataError(f"cannot write to snapshot_prefix '{prefix}': {error.strerror}") from error
+
+
+def write_snapshot(prefix: str, solver: Solver, *, positions: Positions) -> SnapshotFiles:
+    """Writes a snapshot of the state between two iterations.
+
+    Args:
+        prefix: What the names begin with.
+        solver: The solver.
+        positions: Kept for `resume_from`.
+
+    Raises:
+        DataError: The disk is full, or the folder not writable.
+    """
+    files = SnapshotFiles(prefix, solver.iteration)
+    Path(files.solverstate).unlink(missing_ok=True)
+    write_caffemodel(files.caffemodel, name=solver.net.graph.name, layers=solver.net.arrays())
+    write_text(Path(files.resume), json.dumps(_side_state(solver, positions)))
+    state = SolverStateArrays(
+        iteration=solver.iteration,
+        learned_net=files.caffemodel,
+        current_step=solver.rate.state.step,
+        history=tuple(solver.update.history()),
+    )
+    write_solverstate(files.solverstate, state)
+    return files
+
+
+def restore_snapshot(path: str, solver: Solver) -> None:
+    """Goes on from a solverstate as Caffe does: weights, history, iteration and step, nothing else.
+
+    Raises:
+        WeightsError: The snapshot is incomplete or belongs to another net or solver.
+    """
+    if path.endswith(".h5"):
+        raise WeightsError(
+            f"{path}: is an HDF5 snapshot, which caffeflow does not read; expected a .solverstate file"
+        )
+    state = read_solverstate(path)
+    if state.learned_net:
+        solver.net.load(read_caffemodel(_find_weights(path, state.learned_net)))
+    solver.iteration = state.iteration
+    solver.rate.state.step = state.current_step
+    solver.update.load_history(state.history)
+
+
+def resume_from(files: SnapshotFiles, solver: Solver) -> Positions:
+    """Goes on from a snapshot as if the run had never stopped, and returns the positions kept in it.
+
+    Raises:
+        WeightsError: The snapshot is incomplete, damaged, or belongs to another net or solver.
+    """
+    side = _read_side(files.resume)
+    state = read_solverstate(files.solverstate)
+    solver.net.load(read_caffemodel(files.caffemodel))
+    solver.update.load_history(state.history)
+    solver.iteration = state.iteration
+    solver.rate.state = PolicyState(**side["policy"])
+    solver.smoothed.restore(side["smoothed"])
+    _restore_random(side["random"], solver.net)
+    positions: Positions = side["positions"]
+    return positions
+
+
+def complete_snapshots(prefix: str) -> list[SnapshotFiles]:
+    """Returns the snapshots with all their files, the oldest first."""
+    folder, stem = Path(prefix).parent, Path(prefix).name
+    found = []
+    for path in folder.glob(f"{_escaped(stem)}_iter_*.solverstate"):
+        match = _STATE_NAME.search(path.name)
+        if match and path.name == f"{stem}_iter_{match[1]}.solverstate":
+            files = SnapshotFiles(prefix, int(match[1]))
+            if Path(files.caffemodel).exists() and Path(files.resume).exists():
+                found.append(files)
+    return sorted(found, key=lambda files: files.iteration)
+
+
+def _side_state(solver: Solver, positions: Positions) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "iteration": solver.iteration,
+        "policy": asdict(solver.rate.state),
+        "smoothed": solver.smoothed.state(),
+        "random": _random_state(solver.net),
+        "positions": positions,
+    }
+
+
+def _read_side(path: str) -> Any:
+    try:
+        side = json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsError(
+            f"{path}: cannot be read ({error}); go on from the solverstate with --snapshot, as Caffe does"
+        ) from error
+    if side.get("format") != _FORMAT:
+        raise WeightsError(
+            f"{path}: has format {side.get('format')}, this caffeflow reads {_FORMAT}; go on with --snapshot"
+        )
+    return side
+
+
+def _random_state(net: Net) -> dict[str, Any]:
+    state = {"torch": _encoded(torch.get_rng_state()), "net": _encoded(net.generator.get_state())}
+    if net.device.type == "cuda":
+        state["cuda"] = _encoded(torch.cuda.get_rng_state(net.device))
+    return state
+
+
+def _restore_random(state: Mapping[str, str], net: Net) -> None:
+    torch.set_rng_state(_decoded(state["torch"]))
+    if net.device.type == "cpu" or "cuda" in state:
+        net.generator.set_state(_decoded(state["net"]))
+    if net.device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(_decoded(state["cuda"]), net.device)
+
+
+def _encoded(state: torch.Tensor) -> str:
+    return base64.b64encode(state.numpy().tobytes()).decode()
+
+
+def _decoded(text: str) -> torch.Tensor:
+    return torch.from_numpy(np.frombuffer(base64.b64decode(text), np.uint8).copy())
+
+
+def _find_weights(solverstate: str, learned_net: str) -> str:
+    # Caffe: the name is taken as written, so relative to the working directory (sgd_solver.cpp).
+    if Path(learned_net).exists():
+        return learned_net
+    beside = Path(solverstate).parent / Path(learned_net).name
+    hint = f"; one of that name lies beside the solverstate, at '{beside}'" if beside.exists() else ""
+    raise WeightsError(
+        f"{solverstate}: its weights '{learned_net}' are missing{hint}; the name counts from the folder in"
+        " which the snapshot was made: run there, or move the file"
+    )
+
+
+def _escaped(name: str) -> str:
+    return re.sub(r"([\[\]*?])", r"[\1]", name)
+
+
+def newest(prefixes: Sequence[str]) -> SnapshotFiles | None:
+    """Returns the complete snapshot with the most iterations, or None."""
+    found = [files for prefix in prefixes for files in complete_snapshots(prefix)]
+    return max(found, key=lambda files: files.iteration, default=None)
