@@ -6,12 +6,15 @@ A command looks in the folder it was given, in the working folder, in `data/raw/
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from caffeflow.errors import DataError
+
+Tell: TypeAlias = Callable[[str, int, int | None], None]
+"""Hears how far long reading is: what is being done, bytes done, and bytes in all if that is known."""
 
 RAW_DIR: Final = Path("data/raw")
 _VARIABLE: Final = "CAFFEFLOW_DATA"
@@ -25,6 +28,11 @@ class RawFile:
     size: int
     md5: str
     what: str
+
+
+def tell_nobody(doing: str, done: int, total: int | None) -> None:
+    """Is a `Tell` that does nothing."""
+    del doing, done, total
 
 
 def places(first: Path | None = None) -> tuple[Path, ...]:
