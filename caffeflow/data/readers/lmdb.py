@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import lmdb
 
-from caffeflow.data.manifest import UNFINISHED_NAME
+from caffeflow.data.manifest import MANIFEST_NAME, UNFINISHED_NAME
 from caffeflow.errors import DataError
 
 # lmdb refuses to open a path twice in one process, yet a net may read one LMDB in both its phases.
@@ -93,7 +93,7 @@ class LmdbReader:
 def refuse_unfinished(path: Path) -> None:
     """Raises DataError if `path` (an LMDB or a list) lies in a dataset that is not finished yet."""
     for folder in (path, path.parent):
-        if (folder / UNFINISHED_NAME).exists():
+        if (folder / UNFINISHED_NAME).exists() and not (folder / MANIFEST_NAME).exists():
             raise DataError(
                 f"{path}: its dataset is unfinished; run its caffeflow prepare again with --resume"
             )
