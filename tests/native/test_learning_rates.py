@@ -10,7 +10,7 @@ from caffeflow.engine.policies import LearningRate
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.text import parse
 from tests.support.native import NativeCaffe
-from tests.support.native_training import train
+from tests.support.native_training import train, write_solver
 
 pytestmark = pytest.mark.native
 
@@ -37,6 +37,7 @@ def test_rates_are_those_of_caffe(caffe: NativeCaffe, tmp_path: Path, policy: st
     fields = f'lr_policy: "{policy}" {POLICIES[policy]} base_lr: 0.0123457 display: 1 max_iter: {ITERATIONS}'
     net = tmp_path / "net.prototxt"
     net.write_text(NET)
-    expected = train(caffe, net=net, fields=fields, folder=tmp_path / "caffe").rates
+    solver = write_solver(tmp_path / "solver.prototxt", net=net, fields=fields)
+    expected = train(caffe, solver).rates
     rate = LearningRate(parse(fields, SolverParameter(), source="test"))
     assert {n: f"{rate.at(n).value:g}" for n in range(ITERATIONS)} == expected

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from caffeflow.engine.net import Net, NetLayer
+from caffeflow.engine.stepwise import StepwiseExecutor
 from caffeflow.engine.training import Feeds, Result
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
-from caffeflow.proto.graph import Value
 from caffeflow.proto.text import format_message
 from tests.support.native import NativeCaffe
 
@@ -29,35 +29,33 @@ ROUNDING: Final = 1e-5  # of the largest entry
 
 
 class NudgedExecutor:
-    """Runs a net plainly, layer by layer, with given values as the inputs of some layers.
+    """Runs a net layer by layer, with given values as the inputs of some layers.
 
     Args:
         net: The net.
-        inputs: By layer name; gradients pass through as if they were the net's own.
+        inputs: By layer name.
     """
 
     def __init__(self, net: Net, inputs: Mapping[str, np.ndarray]) -> None:
         self._net = net
         self._inputs = inputs
+        self._stepwise = StepwiseExecutor(net)
 
     def forward(self, feeds: Feeds) -> Result:
         """Runs the net on one batch."""
-        values: dict[Value, Tensor] = {}
         loss = torch.zeros(())
-        for layer in self._net.layers:
-            if layer.name in feeds:
-                tops = feeds[layer.name]
-            else:
-                bottoms = [values[bottom] for bottom in layer.facts.node.bottoms]
-                if layer.name in self._inputs:
-                    bottoms[0] = _nudged(bottoms[0], self._inputs[layer.name], layer)
-                made = layer.module(*bottoms)  # type: ignore[misc]
-                tops = made if isinstance(made, tuple) else (made,)
-            for value, top, weight in zip(layer.facts.node.tops, tops, layer.loss_weights, strict=True):
-                values[value] = top
-                if weight:
-                    loss = loss + weight * top.sum()
-        return Result(loss=loss, outputs={})
+        done = 0
+        for index, layer in enumerate(self._net.layers):
+            if layer.name in self._inputs:
+                loss = loss + self._stepwise.forward(feeds, start=done, end=index - 1).loss
+                _nudge(self._stepwise.data[layer.facts.node.bottoms[0].blob], self._inputs[layer.name], layer)
+                done = index
+        result = self._stepwise.forward(feeds, start=done)
+        return Result(loss=loss + result.loss, outputs=result.outputs)
+
+    def backward(self) -> None:
+        """Adds the gradients of that batch to those of the learned blobs."""
+        self._stepwise.backward()
 
 
 def decided_on(
@@ -85,14 +83,14 @@ def _decides(layer: NetLayer) -> bool:
     return is_max_pooling or layer.type == "ReLU"
 
 
-def _nudged(ours: Tensor, theirs: np.ndarray, layer: NetLayer) -> Tensor:
+def _nudge(ours: Tensor, theirs: np.ndarray, layer: NetLayer) -> None:
     given = torch.from_numpy(theirs)
     largest = float(given.abs().max())
-    difference = float((ours.detach() - given).abs().max())
+    difference = float((ours - given).abs().max())
     assert difference <= ROUNDING * largest, (
         f"{layer.name}: its input differs from Caffe's by more than rounding"
     )
-    return ours + (given - ours).detach()
+    ours.copy_(given)
 
 
 def _fed_by_hand(net: Net, feeds: Feeds) -> str:

@@ -7,30 +7,24 @@ computes the same: both sides begin it with the same weights, history and data.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
-import torch
 
 from caffeflow.engine.feed import open_feed, record_shape
 from caffeflow.engine.net import Net
 from caffeflow.engine.snapshot import restore_snapshot
 from caffeflow.engine.solver import Executor, Solver
-from caffeflow.engine.training import Feeds, FusedExecutor
+from caffeflow.engine.training import Feeds, FusedExecutor, Result
 from caffeflow.proto.binary import read_caffemodel
 from caffeflow.proto.net import train_net_of
 from caffeflow.proto.text import read_solver
+from tests.support.native import NativeCaffe
+from tests.support.native_decisions import NudgedExecutor, decided_on
 from tests.support.native_training import Trajectory
 
 Arrays = dict[tuple[str, int], np.ndarray]
-
-
-class MakeExecutor(Protocol):
-    """Makes what runs the net, given the net and the iteration."""
-
-    def __call__(self, net: Net, iteration: int, feeds: Feeds) -> Executor: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,58 +36,83 @@ class ForcedStep:
         loss: Difference of the losses, relative to Caffe's.
         updates: For each learned blob with an update: the norm of the difference of the two updates,
             relative to the norm of Caffe's.
+        without_help: The largest of them as it was while ours decided by itself, where a comparison of
+            numbers that are equal up to rounding had gone the other way; else None.
     """
 
     iteration: int
     loss: float
     updates: dict[tuple[str, int], float]
+    without_help: float | None = None
 
     @property
     def worst_update(self) -> float:
         """The largest of `updates`."""
-        return max(self.updates.values())
+        return max(self.updates.values(), default=0.0)
 
 
 class ForcedRun:
     """Our engine beside a finished training of Caffe's.
 
     Args:
+        caffe: The real Caffe.
         trajectory: With a snapshot of every iteration, from 1 on.
-        solver_path: The solver that Caffe ran.
+        bound: On the updates, relative to their norms; beyond it, it is tried whether a flipped decision
+            is the reason. None: updates are not looked at.
     """
 
-    def __init__(self, trajectory: Trajectory, solver_path: Path) -> None:
-        parameters = read_solver(solver_path)
-        role = train_net_of(parameters, solver_path=solver_path)
+    def __init__(self, caffe: NativeCaffe, trajectory: Trajectory, *, bound: float | None) -> None:
+        parameters = read_solver(trajectory.solver)
+        role = train_net_of(parameters, solver_path=trajectory.solver)
+        self._caffe = caffe
         self._trajectory = trajectory
+        self._bound = bound
         self._net = Net.of(role, record_shape=record_shape)
         self._executor = FusedExecutor(self._net)
-        self._solver = Solver(
-            parameters, self._net, self._executor, channels_last=self._executor.channels_last
-        )
-        self._batches = self._read()
+        self._solver = Solver(parameters, self._net, self, channels_last=self._executor.channels_last)
+        self._current: Executor = self._executor
+
+    def forward(self, feeds: Feeds) -> Result:
+        """Runs the net as the current step wants it run."""
+        return self._current.forward(feeds)
+
+    def backward(self) -> None:
+        """Goes back through what `forward` ran."""
+        self._current.backward()
 
     def steps(self, count: int) -> Iterator[ForcedStep]:
         """Yields a step from each of the snapshots 1 to `count`."""
-        next(self._batches)  # Caffe spent the first batch on iteration 0, before its first snapshot
+        batches = self._read()
+        next(batches)  # Caffe spent the first batch on iteration 0, before its first snapshot
         for iteration in range(1, count + 1):
-            feeds = next(self._batches)
-            yield self.step(iteration, feeds, self._executor)
+            feeds = next(batches)
+            step = self._step(iteration, feeds)
+            if self._bound is not None and step.worst_update > self._bound:
+                step = replace(self._step_as_caffe_decides(iteration, feeds), without_help=step.worst_update)
+            yield step
 
-    def step(self, iteration: int, feeds: Feeds, executor: Executor) -> ForcedStep:
-        """Returns how one iteration differs, run by `executor` on the batch `feeds`."""
+    def _step(self, iteration: int, feeds: Feeds) -> ForcedStep:
         restore_snapshot(str(self._trajectory.state(iteration)), self._solver)
         assert self._solver.iteration == iteration
         before = self._weights()
         done = self._solver.step(lambda: feeds)
-        ours = self._weights()
-        theirs = weights_of(self._trajectory.weights(iteration + 1))
         expected = self._trajectory.losses[iteration]
+        theirs = weights_of(self._trajectory.weights(iteration + 1))
         return ForcedStep(
             iteration=iteration,
             loss=abs(done.loss - expected) / abs(expected),
-            updates=dict(_relative(before, ours, theirs)),
+            updates=dict(_relative(before, self._weights(), theirs)) if self._bound is not None else {},
         )
+
+    def _step_as_caffe_decides(self, iteration: int, feeds: Feeds) -> ForcedStep:
+        folder = self._trajectory.solver.parent / "decisions"
+        weights = self._trajectory.weights(iteration)
+        inputs = decided_on(self._caffe, self._net, weights=weights, feeds=feeds, folder=folder)
+        self._current = NudgedExecutor(self._net, inputs)
+        try:
+            return self._step(iteration, feeds)
+        finally:
+            self._current = self._executor
 
     def _weights(self) -> Arrays:
         return {
@@ -133,6 +152,3 @@ def _relative(before: Arrays, ours: Arrays, theirs: Arrays) -> Iterator[tuple[tu
             assert difference == 0, f"{key}: Caffe leaves it, ours moves it"
             continue
         yield key, float(difference / norm)
-
-
-torch.set_num_threads(1)

@@ -27,6 +27,7 @@ def write_textures(
     per_class: int,
     sizes: list[tuple[int, int]],
     suffix: str = ".png",
+    confusion: float = 0.0,
     seed: int = 7,
 ) -> None:
     """Writes smooth colour textures, a folder a class: waves of the class's direction, colours and noise.
@@ -37,6 +38,8 @@ def write_textures(
         per_class: Pictures of each.
         sizes: (height, width), taken in turn.
         suffix: `.png`, `.jpg` or `.bmp`.
+        confusion: Share of pictures that look like another class, so that no net gets the loss down to
+            where only its rounding is left.
         seed: Of everything that is drawn.
     """
     random = np.random.default_rng(seed)
@@ -45,7 +48,8 @@ def write_textures(
             height, width = sizes[(label + index) % len(sizes)]
             path = folder / f"c{label}" / f"{index:04d}{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, _texture(label / classes, height, width, random))
+            looks_like = int(random.integers(classes)) if random.random() < confusion else label
+            _write(path, _texture(looks_like / classes, height, width, random))
 
 
 def write_list(folder: Path, path: Path, *, seed: int = 3) -> list[str]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from caffeflow.proto.caffe_pb2 import SolverParameter
+from caffeflow.proto.text import format_message, parse, read_solver
 from tests.support.native import NativeCaffe
 
 _NUMBER: Final = r"(-?(?:[\d.]+(?:e[+-]?\d+)?|nan|inf))"
@@ -20,10 +22,12 @@ class Trajectory:
     """What one training left behind.
 
     Attributes:
+        solver: The solver's file.
         prefix: The snapshots' names up to `_iter_<n>`.
         log: All its lines.
     """
 
+    solver: Path
     prefix: Path
     log: str
 
@@ -54,30 +58,47 @@ class Trajectory:
         return self.prefix.with_name(f"{self.prefix.name}_iter_{iteration}.solverstate")
 
 
+def write_solver(path: Path, *, net: Path, fields: str) -> Path:
+    """Writes a solver for the CPU with a fixed seed; snapshots go beside it, called `snapshot`."""
+    solver = parse(fields, SolverParameter(), source=path.name)
+    return _write(path, solver, net=net)
+
+
+def adapt_solver(rendered: Path, path: Path, **changes: Any) -> Path:
+    """Writes a rendered solver with some fields changed, and without tests; None clears a field."""
+    solver = read_solver(rendered)
+    net = Path(solver.net)
+    for name in ("test_iter", "test_interval", "test_initialization"):
+        changes.setdefault(name, None)
+    for name, value in changes.items():
+        solver.ClearField(name)  # type: ignore[arg-type]
+        if value is not None:
+            setattr(solver, name, value)
+    return _write(path, solver, net=net)
+
+
 def train(
-    caffe: NativeCaffe,
-    *,
-    net: Path,
-    fields: str,
-    folder: Path,
-    arguments: tuple[str, ...] = (),
-    threads: int = 1,
+    caffe: NativeCaffe, solver: Path, *arguments: str, cwd: Path | None = None, threads: int = 1
 ) -> Trajectory:
-    """Trains a net and returns what came of it.
+    """Trains by a solver's file and returns what came of it.
 
     Args:
         caffe: The real Caffe.
-        net: The net's file, with absolute paths in it.
-        fields: The solver's fields beside net, snapshot_prefix, solver_mode and random_seed.
-        folder: Where solver and snapshots go; made if missing.
+        solver: The file, with absolute paths in it.
         arguments: More of the command line, such as `-weights=…`.
-        threads: Of BLAS.
+        cwd: Folder to run in; the solver's own if None.
+        threads: Of BLAS; one, so that numbers repeat.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    solver = folder / "solver.prototxt"
-    prefix = folder / "snapshot"
-    solver.write_text(
-        f'net: "{net}"\nsnapshot_prefix: "{prefix}"\nsolver_mode: CPU\nrandom_seed: 1\n{fields}\n'
-    )
-    log = caffe.run("caffe", "train", f"-solver={solver}", *arguments, cwd=folder, threads=threads)
-    return Trajectory(prefix=prefix, log=log)
+    words = ["train", f"-solver={solver}", *arguments]
+    log = caffe.run("caffe", *words, cwd=cwd or solver.parent, threads=threads)
+    return Trajectory(solver=solver, prefix=Path(read_solver(solver).snapshot_prefix), log=log)
+
+
+def _write(path: Path, solver: SolverParameter, *, net: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    solver.net = str(net)
+    solver.snapshot_prefix = str(path.parent / "snapshot")
+    solver.solver_mode = SolverParameter.CPU
+    solver.random_seed = 1
+    path.write_text(format_message(solver))
+    return path
