@@ -1,12 +1,15 @@
 """Datum, Caffe's record: a label beside bare pixels or the bytes of an image file.
 
 Databases of bare pixels hold records that differ only in pixels and label. So a parser learns how the
-first one begins, and takes the pixels of the others from their place, without copying them.
+first one begins, and takes the pixels of the others from their place: small records many at a time,
+large ones without copying them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -16,7 +19,10 @@ from caffeflow import images
 from caffeflow.errors import DataError
 from caffeflow.proto import caffe_pb2
 
+_LARGEST_IN_BLOCK: Final = 1 << 14  # bytes a record; copying larger ones takes longer than handling each
+
 Planes = NDArray[np.uint8] | NDArray[np.float32]
+Buffer: TypeAlias = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,15 @@ class DatumParser:
         self._source = source
         self._layout: _RawLayout | None = None
 
-    def parse(self, key: bytes, value: memoryview) -> Record:
+    def find_block(self, values: Sequence[Buffer]) -> tuple[NDArray[np.uint8], list[int]] | None:
+        """Returns planes (N, C, H, W) and labels of small records of bare pixels that are all alike.
+
+        None if they are not so; then they must be parsed one by one.
+        """
+        layout = self._layout
+        return layout.find_block(values) if layout is not None else None
+
+    def parse(self, key: Buffer, value: Buffer) -> Record:
         """Returns the record.
 
         Raises:
@@ -77,10 +91,10 @@ class DatumParser:
             self._layout = _RawLayout(datum)
         return Record(datum.label, planes, None, self._name(key))
 
-    def _name(self, key: bytes) -> str:
-        return f"{self._source}: {key.decode(errors='replace')}"
+    def _name(self, key: Buffer) -> str:
+        return f"{self._source}: {bytes(key).decode(errors='replace')}"
 
-    def _datum(self, key: bytes, value: memoryview) -> caffe_pb2.Datum:
+    def _datum(self, key: Buffer, value: Buffer) -> caffe_pb2.Datum:
         try:
             datum = caffe_pb2.Datum.FromString(bytes(value))
         except DecodeError as error:
@@ -89,7 +103,7 @@ class DatumParser:
             raise DataError(f"{self._name(key)}: holds no pixels; expected a Datum with data or float_data")
         return datum
 
-    def _planes(self, key: bytes, datum: caffe_pb2.Datum) -> Planes:
+    def _planes(self, key: Buffer, datum: caffe_pb2.Datum) -> Planes:
         shape = (datum.channels, datum.height, datum.width)
         expected = datum.channels * datum.height * datum.width
         found = len(datum.data) or len(datum.float_data)
@@ -113,27 +127,42 @@ class _RawLayout:
     def __init__(self, datum: caffe_pb2.Datum) -> None:
         self._shape = (datum.channels, datum.height, datum.width)
         self._size = len(datum.data)
-        like = caffe_pb2.Datum(
-            channels=datum.channels, height=datum.height, width=datum.width, data=datum.data
-        )
+        channels, height, width = self._shape
+        like = caffe_pb2.Datum(channels=channels, height=height, width=width, data=datum.data)
         self._head = like.SerializeToString()[: -self._size]
         self._end = len(self._head) + self._size
         self._labels: dict[bytes, int | None] = {}
 
-    def find_label(self, value: memoryview) -> int | None:
+    def find_label(self, value: Buffer) -> int | None:
         """Returns the record's label, or None if its layout is another one."""
         if value[: len(self._head)] != self._head or len(value) < self._end:
             return None
-        tail = bytes(value[self._end :])
+        return self._label(bytes(value[self._end :]))
+
+    def planes(self, value: Buffer) -> Planes:
+        """Returns a view of the record's pixels."""
+        return np.frombuffer(value, np.uint8, self._size, len(self._head)).reshape(self._shape)
+
+    def find_block(self, values: Sequence[Buffer]) -> tuple[NDArray[np.uint8], list[int]] | None:
+        """Returns planes and labels of many records, or None if they are large or not all alike."""
+        length = len(values[0])
+        if self._size > _LARGEST_IN_BLOCK or length < self._end or any(len(one) != length for one in values):
+            return None
+        rows = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), length)
+        if (rows[:, : len(self._head)] != np.frombuffer(self._head, np.uint8)).any():
+            return None
+        labels = [self._label(tail.tobytes()) for tail in rows[:, self._end :]]
+        if None in labels:
+            return None
+        planes = rows[:, len(self._head) : self._end].reshape(len(values), *self._shape)
+        return planes, [label for label in labels if label is not None]
+
+    def _label(self, tail: bytes) -> int | None:
         try:
             return self._labels[tail]
         except KeyError:
             label = self._labels[tail] = _label_of(tail)
             return label
-
-    def planes(self, value: memoryview) -> Planes:
-        """Returns a view of the record's pixels."""
-        return np.frombuffer(value, np.uint8, self._size, len(self._head)).reshape(self._shape)
 
 
 def _label_of(tail: bytes) -> int | None:

@@ -1,8 +1,8 @@
 """Reading an LMDB of records in key order, from any record on, around its end as often as wanted.
 
 A record is looked up by its number in key order. LMDB keeps no such numbers, so a start in the middle
-walks the keys, which leaves the values untouched. Values are views into the mapped file: they are
-valid until the reader is closed.
+walks the keys, which leaves the values untouched. What `records` yields are views into the mapped file:
+touching one after the reader is closed ends the process.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class LmdbReader:
             self.close()
             raise
 
-    def records(self, start: int = 0, *, step: int = 1) -> Iterator[tuple[bytes, memoryview]]:
+    def records(self, start: int = 0, *, step: int = 1) -> Iterator[tuple[memoryview, memoryview]]:
         """Yields key and value of every `step`-th record without end, going round at the last one.
 
         Args:
@@ -56,15 +56,17 @@ class LmdbReader:
         with self._environment.begin(buffers=True) as transaction:
             cursor = transaction.cursor()
             at = self._walk(cursor, None, start)
+            while step == 1:
+                yield from cursor.iternext()
+                cursor.first()
             while True:
-                yield bytes(cursor.key()), cursor.value()
+                yield cursor.item()
                 at = self._walk(cursor, at, step)
 
-    def once(self) -> Iterator[tuple[bytes, memoryview]]:
-        """Yields key and value of each record, once."""
-        with self._environment.begin(buffers=True) as transaction:
-            for key, value in transaction.cursor():
-                yield bytes(key), value
+    def once(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yields key and value of each record once, as copies."""
+        with self._environment.begin() as transaction:
+            yield from transaction.cursor()
 
     def close(self) -> None:
         """Lets the LMDB go; views of its values must not be used any more."""

@@ -27,20 +27,18 @@ from caffeflow.layers.spec import Shape
 _SMALL_BATCH: Final = 1 << 18  # values; converting fewer takes less time than sharing them out
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Loaded:
-    """One record, decoded.
+    """Some records, decoded.
 
     Attributes:
-        planes: (C, H, W), uint8 or float32, BGR.
-        label: As the label top holds it.
-        name: For messages.
-        is_costly: It had to be decoded, so that sharing the work pays.
+        planes: Each (C, H, W), uint8 or float32, BGR; an array (N, C, H, W) if all are of one size anyway.
+        labels: Theirs.
+        is_costly: They had to be decoded, so that sharing the work pays.
     """
 
-    planes: Planes
-    label: int
-    name: str
+    planes: Sequence[Planes] | Planes
+    labels: Sequence[int]
     is_costly: bool
 
 
@@ -56,8 +54,12 @@ class Records(Protocol):
         """Yields every `step`-th item without end, from number `start` on; cheap, in one thread."""
         ...
 
-    def load(self, item: Any) -> Loaded:
-        """Returns the record of an item, decoded; called from several threads."""
+    def load(self, items: Sequence[Any]) -> Loaded:
+        """Returns the records of some items, decoded; called from several threads."""
+        ...
+
+    def name(self, item: Any) -> str:
+        """Returns what messages call an item's record."""
         ...
 
     def close(self) -> None:
@@ -133,8 +135,8 @@ class RecordBatches:
 
     def _plan(self, items: Sequence[Any], numbers: Indices, end: int) -> Batch:
         # Caffe: the first record of each batch decides the batch's shape (data_layer.cpp).
-        first = self._records.load(items[0])
-        shape = self._transformer.output_shape(first.planes.shape, first.name)
+        first = self._records.load(items[:1])
+        shape = self._transformer.output_shape(first.planes[0].shape, self._records.name(items[0]))
         data = self._buffers.take((len(items), *shape))
         labels = torch.empty(len(items))
         is_small = data.numel() < _SMALL_BATCH and not first.is_costly
@@ -142,7 +144,7 @@ class RecordBatches:
         bounds = [len(items) * part // most for part in range(most + 1)]
         parts = []
         for low, high in pairwise(bounds):
-            known = first if low == 0 else None
+            known = first if low == 0 and first.is_costly else None
             places = (data[low:high].numpy(), labels[low:high].numpy())
             parts.append(partial(self._fill, items[low:high], known, numbers[low:high], *places))
         tops = (data, labels) if self._settings.with_labels else (data,)
@@ -151,10 +153,18 @@ class RecordBatches:
     def _fill(
         self, items: Sequence[Any], first: Loaded | None, numbers: Indices, data: Floats, labels: Floats
     ) -> None:
-        done = [first] if first else []
-        loaded = done + [self._records.load(item) for item in items[len(done) :]]
-        self._transformer.fill([one.planes for one in loaded], [one.name for one in loaded], numbers, data)
-        labels[...] = [one.label for one in loaded]
+        loaded = self._load_rest(items, first) if first else self._records.load(items)
+        self._transformer.fill(
+            loaded.planes, numbers, data, name=lambda index: self._records.name(items[index])
+        )
+        labels[...] = loaded.labels
+
+    def _load_rest(self, items: Sequence[Any], first: Loaded) -> Loaded:
+        """Returns the records of the items, of which the first is decoded already."""
+        if len(items) == 1:
+            return first
+        rest = self._records.load(items[1:])
+        return Loaded([*first.planes, *rest.planes], [*first.labels, *rest.labels], is_costly=True)
 
 
 class Buffers:

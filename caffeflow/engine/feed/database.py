@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from caffeflow.data.readers.datum import DatumParser
 from caffeflow.data.readers.lmdb import LmdbReader
@@ -12,6 +13,8 @@ from caffeflow.engine.feed.batches import Loaded
 from caffeflow.errors import NetError
 from caffeflow.images import Mode
 from caffeflow.proto.caffe_pb2 import DataParameter, LayerParameter
+
+Item: TypeAlias = tuple[memoryview, memoryview]
 
 _log = logging.getLogger(__name__)
 
@@ -46,22 +49,41 @@ class DatabaseRecords:
         self._parser = DatumParser(param.source)
         self.count = self._reader.count
 
-    def stream(self, start: int, *, step: int) -> Iterator[tuple[bytes, memoryview]]:
+    def stream(self, start: int, *, step: int) -> Iterator[Item]:
         """Yields key and value of every `step`-th record without end, from number `start` on."""
         return self._reader.records(start, step=step)
 
-    def load(self, item: tuple[bytes, memoryview]) -> Loaded:
-        """Returns the decoded record of a key and its value."""
-        record = self._parser.parse(*item)
-        if record.planes is not None and self._mode != "unchanged" and not self._has_warned:
-            self._has_warned = True
-            _log.warning(  # Caffe: only logs an error and takes the planes as they are (data_transformer.cpp)
-                "layer '%s': force_color and force_gray have no effect on bare pixels, and '%s' holds such",
-                self._layer,
-                self._reader.path,
-            )
-        return Loaded(record.pixels(self._mode), record.label, record.name, record.planes is None)
+    def load(self, items: Sequence[Item]) -> Loaded:
+        """Returns the decoded records of keys and values."""
+        block = self._parser.find_block([value for _, value in items])
+        if block is not None:
+            self._warn_of_force()
+            return Loaded(*block, is_costly=False)
+        records = [self._parser.parse(key, value) for key, value in items]
+        if any(record.planes is not None for record in records):
+            self._warn_of_force()
+        return Loaded(
+            [record.pixels(self._mode) for record in records],
+            [record.label for record in records],
+            is_costly=any(record.encoded is not None for record in records),
+        )
+
+    def name(self, item: Item) -> str:
+        """Returns what messages call the record."""
+        return f"{self._reader.path}: {bytes(item[0]).decode(errors='replace')}"
 
     def close(self) -> None:
         """Closes the LMDB."""
         self._reader.close()
+
+    def _warn_of_force(self) -> None:
+        """Says once that forced colours do nothing to bare pixels."""
+        if self._mode == "unchanged" or self._has_warned:
+            return
+        self._has_warned = True
+        # Caffe: only logs an error, and takes the planes as they are (data_transformer.cpp).
+        _log.warning(
+            "layer '%s': force_color and force_gray have no effect on bare pixels, and '%s' holds such",
+            self._layer,
+            self._reader.path,
+        )

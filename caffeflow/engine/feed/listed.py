@@ -7,7 +7,7 @@ they share one order between them, as they share a database.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -67,10 +67,17 @@ class ListedImages:
             yield int(order[number % self.count])
             number += step
 
-    def load(self, item: int) -> Loaded:
-        """Returns the decoded image of an entry."""
+    def load(self, items: Sequence[int]) -> Loaded:
+        """Returns the decoded images of some entries."""
+        planes = [as_planes(self._read(Path(self.name(index)))) for index in items]
+        return Loaded(planes, self._list.labels[list(items)].tolist(), is_costly=True)
+
+    def name(self, item: int) -> str:
+        """Returns the path of an entry's image."""
         # Caffe: root_folder is put before the path as it is, so it must end with a slash.
-        path = Path(self._root + self._list.name(item))
+        return self._root + self._list.name(item)
+
+    def _read(self, path: Path) -> images.Image:
         try:
             content = path.read_bytes()
         except OSError as error:
@@ -79,9 +86,7 @@ class ListedImages:
                 f" image_data_param, which is '{self._root}'"
             ) from error
         image = images.decode(content, self._mode, name=str(path))
-        if self._size:
-            image = images.resize_squash(image, *self._size)
-        return Loaded(as_planes(image), int(self._list.labels[item]), str(path), True)
+        return images.resize_squash(image, *self._size) if self._size else image
 
     def close(self) -> None:
         """Does nothing: files are open only while they are read."""

@@ -67,7 +67,7 @@ def open_feed(
 def record_shape(layer: LayerParameter) -> Shape:
     """Returns (C, H, W) of the first record of a Data or ImageData layer, before cropping."""
     with closing(_open(layer)) as records:
-        return tuple(records.load(next(records.stream(0, step=1))).planes.shape)
+        return tuple(records.load([next(records.stream(0, step=1))]).planes[0].shape)
 
 
 def record_count(layer: LayerParameter) -> int:

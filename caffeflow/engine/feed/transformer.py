@@ -10,10 +10,10 @@ other images than the file asks for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ from caffeflow.proto.binary import read_binaryproto
 from caffeflow.proto.caffe_pb2 import LayerParameter
 
 Floats = NDArray[np.float32]
+
+Window: TypeAlias = tuple[int, int, int]  # top, left, whether mirrored
 
 _SSD_ONLY: Final = (
     "resize_param", "noise_param", "emit_constraint", "crop_h", "crop_w", "distort_param", "expand_param",
@@ -120,63 +122,77 @@ class Transformer:
             self._refuse(name, record, f"there are {len(mean)} mean_value; give one, or one for each channel")
         return (channels, crop, crop) if crop else record
 
-    def fill(self, planes: Sequence[Planes], names: Sequence[str], numbers: Indices, out: Floats) -> None:
+    def fill(
+        self, planes: Sequence[Planes] | Planes, numbers: Indices, out: Floats, *, name: Callable[[int], str]
+    ) -> None:
         """Writes transformed records into their part of a batch.
 
         Args:
             planes: The decoded records, each (C, H, W).
-            names: Theirs, for messages.
             numbers: Theirs in the stream; the random numbers depend on them.
             out: (N, C, h, w)
+            name: Returns what messages call a record.
 
         Raises:
             DataError: A record does not fit the crop, the mean or the batch.
         """
-        for shape, name in {image.shape: name for image, name in zip(planes, names, strict=True)}.items():
-            if self.output_shape(shape, name) != out.shape[1:]:
-                advice = "all records of a batch must become one size; set crop_size or prepare with --resize"
-                self._refuse(name, shape, f"the batch is {dims(out.shape[1:])}; {advice}")
-        tops, lefts, mirrored = self._draw(planes, numbers, out.shape[2:])
-        windows = zip(planes, tops, lefts, mirrored, strict=True)
-        np.stack([_window(*window, out.shape[2:]) for window in windows], out=out)
-        self._subtract_mean(out, tops, lefts, mirrored)
+        sizes = self._check(planes, out.shape[1:], name)
+        windows = self._choose(sizes, numbers, out.shape[2:])
+        common = windows[0] if len(set(windows)) == 1 else None
+        if common and isinstance(planes, np.ndarray):
+            out[...] = _cut(planes, common, out.shape[2:])
+        else:
+            cuts = [_cut(image, window, out.shape[2:]) for image, window in zip(planes, windows, strict=True)]
+            np.stack(cuts, out=out)
+        self._subtract_mean(out, windows, common)
         if self.settings.scale != 1:
             out *= np.float32(self.settings.scale)
 
-    def _draw(
-        self, planes: Sequence[Planes], numbers: Indices, window: Shape
-    ) -> tuple[Indices, Indices, Indices]:
-        """Returns each record's offsets of the window, and whether it is mirrored."""
-        slack = np.array([image.shape[1:] for image in planes], np.int64) - window
+    def _check(
+        self, planes: Sequence[Planes] | Planes, expected: Shape, name: Callable[[int], str]
+    ) -> NDArray[np.int64]:
+        """Returns the (H, W) of each record, all of which become what is expected."""
+        shapes = [planes.shape[1:]] if isinstance(planes, np.ndarray) else [image.shape for image in planes]
+        for shape in set(shapes):
+            index = shapes.index(shape)
+            if self.output_shape(shape, name(index)) != expected:
+                advice = "all records of a batch must become one size; set crop_size or prepare with --resize"
+                self._refuse(name(index), shape, f"the batch is {dims(expected)}; {advice}")
+        return np.array([shape[1:] for shape in shapes], np.int64).repeat(len(planes) // len(shapes), axis=0)
+
+    def _choose(self, sizes: Indices, numbers: Indices, size: Shape) -> list[Window]:
+        """Returns each record's window, by the phase's rule."""
+        slack = sizes - size
         if self._is_random:
             tops = self._draws.below(slack[:, 0] + 1, numbers, draw=_TOP)
             lefts = self._draws.below(slack[:, 1] + 1, numbers, draw=_LEFT)
         else:
             tops, lefts = slack[:, 0] // 2, slack[:, 1] // 2
-        mirrored = (
-            self._draws.below(2, numbers, draw=_MIRROR) if self.settings.mirror else np.zeros_like(tops)
-        )
-        return tops, lefts, mirrored
+        sides = self._draws.below(2, numbers, draw=_MIRROR) if self.settings.mirror else np.zeros_like(tops)
+        return list(zip(tops.tolist(), lefts.tolist(), sides.tolist(), strict=True))
 
-    def _subtract_mean(self, out: Floats, tops: Indices, lefts: Indices, mirrored: Indices) -> None:
+    def _subtract_mean(self, out: Floats, windows: Sequence[Window], common: Window | None) -> None:
         mean = self.settings.mean
         if mean is None:
             return
         if mean.ndim == 1:
             out -= mean[:, None, None]
-            return
-        for top, left, mirror, place in zip(tops, lefts, mirrored, out, strict=True):
-            place -= _window(mean, top, left, mirror, place.shape[1:])
+        elif common:
+            out -= _cut(mean, common, out.shape[2:])
+        else:
+            for window, place in zip(windows, out, strict=True):
+                place -= _cut(mean, window, out.shape[2:])
 
     def _refuse(self, name: str, record: Shape, why: str) -> NoReturn:
         raise DataError(f"layer '{self._layer}': '{name}' is {dims(record)}, but {why}")
 
 
-def _window(image: Planes, top: int, left: int, mirror: int, size: Shape) -> Planes:
-    """Returns a view of one window of (C, H, W), mirrored or not."""
+def _cut(image: Planes, window: Window, size: Shape) -> Planes:
+    """Returns a view of one window of (..., H, W), mirrored or not."""
+    top, left, is_mirrored = window
     height, width = size
-    window = image[:, top : top + height, left : left + width]
-    return window[:, :, ::-1] if mirror else window
+    cut = image[..., top : top + height, left : left + width]
+    return cut[..., ::-1] if is_mirrored else cut
 
 
 def _read_mean(path: Path) -> Floats:
