@@ -9,7 +9,7 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def draw_curves(curves: Curves | Sequence[Curves], out: Path, *, title: str = ""
     """
     trainings = [curves] if isinstance(curves, Curves) else list(curves)
     picture_format(out)
-    save(_figure(trainings, title or ", ".join(training.label for training in trainings)), out)
+    save_figure(_figure(trainings, title or ", ".join(training.label for training in trainings)), out)
 
 
 def picture_format(path: Path) -> str:
@@ -61,18 +61,20 @@ def picture_format(path: Path) -> str:
     return ending
 
 
-def save(figure: Figure, out: Path) -> None:
+def save_figure(figure: Figure, out: Path, *, dpi: int = 130) -> None:
     """Writes a figure whole or not at all; text in an SVG stays text."""
     from matplotlib import rc_context
 
     buffer = io.BytesIO()
     with rc_context({"svg.fonttype": "none"}):
-        figure.savefig(buffer, format=picture_format(out), dpi=130)
+        figure.savefig(buffer, format=picture_format(out), dpi=dpi)
     write_atomically(out, buffer.getvalue())
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """Returns an empty figure, with no window system behind it.
+def new_figure(
+    width: float, height: float, *, layout: Literal["constrained"] | None = "constrained"
+) -> Figure:
+    """Returns an empty figure of a size in inches, with no window system behind it.
 
     Raises:
         UsageError: matplotlib is not installed.
@@ -84,7 +86,7 @@ def new_figure(width: float, height: float) -> Figure:
             "pictures are drawn with matplotlib, which is not installed; get it with: "
             "pip install 'caffeflow[plot]'"
         ) from error
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def _figure(trainings: Sequence[Curves], title: str) -> Figure:

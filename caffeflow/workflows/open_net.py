@@ -1,71 +1,100 @@
 """From what a user types for a net (a catalogue name, a prototxt, a folder) to its layers and shapes.
 
-A catalogue name is rendered in memory, as deploy net with default variables; a folder of `models/`
-gives its deploy file. Nothing here imports torch unless a data layer's records must be looked at.
+A catalogue name, with `:variant` behind it if it has variants, is rendered in memory with the recipe's
+own dataset, so that its figures do not depend on what lies around. Nothing here imports torch unless
+the records of a data layer must be looked at.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from caffeflow.errors import NetError, UsageError
+from caffeflow.errors import NetError, TemplateError, UnsupportedLayerError, UsageError
 from caffeflow.layers.inference import NetShapes, RecordShape, infer
 from caffeflow.layers.spec import Shape
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
 from caffeflow.proto.graph import Graph, build_graph
 from caffeflow.proto.net import Phase, filter_net, net_state
-from caffeflow.proto.text import NetFile, located, read_net
+from caffeflow.proto.text import NetFile, layer_lines, located, parse, read_net
 
 _FOLDER_FILES: Final = ("deploy.prototxt", "train_val.prototxt", "test.prototxt", "train.prototxt")
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenedNet:
-    """A net as asked for, in one phase."""
+class Ask:
+    """What a user asks for.
 
-    label: str  # what the user typed, without folders and endings that say nothing
+    Attributes:
+        net: A catalogue name (`resnet50`, `mobilenet-v2:paper`), a prototxt file, or a folder with one.
+        phase: Which layers the net has; `TRAIN` takes a catalogue net's or a folder's train_val file.
+        record: (C, H, W) of a data layer's records, in place of looking at the source.
+        assignments: Variable name to text, for catalogue nets.
+    """
+
+    net: str
+    phase: Phase = "TEST"
+    record: Shape | None = None
+    assignments: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedNet:
+    """A net as asked for, in one phase.
+
+    Attributes:
+        label: What the user typed, without folders and endings that say nothing.
+        record_shape: Gives the shape of a data layer's records.
+    """
+
+    label: str
     net_file: NetFile
     net: NetParameter
     graph: Graph
-    shapes: NetShapes
+    record_shape: RecordShape
+
+    def shapes(self) -> NetShapes:
+        """Returns the shapes of the net's layers.
+
+        Raises:
+            NetError: The net is one that Caffe would refuse.
+            UnsupportedLayerError: A layer type without a description here.
+        """
+        with located(self.net_file):
+            return infer(self.graph, record_shape=self.record_shape)
+
+    def find_shapes(self) -> tuple[NetShapes | None, str]:
+        """Returns the shapes and an empty string, or None and why there are none."""
+        try:
+            return self.shapes(), ""
+        except UnsupportedLayerError as error:
+            return None, str(error)
 
 
-def open_net(asked: str, *, phase: Phase = "TEST", record: Shape | None = None) -> OpenedNet:
+def open_net(ask: Ask) -> OpenedNet:
     """Returns the net that a user names.
 
-    Args:
-        asked: A catalogue name, a prototxt file, or a folder that holds one.
-        phase: Which layers the net has; `TRAIN` asks a catalogue net for its train_val file.
-        record: (C, H, W) of one record, in place of looking at the source of a data layer.
-
     Raises:
         UsageError: There is no such net or file.
+        TemplateError: The catalogue's net has no such variant or variable.
         NetError: The file is not a net that Caffe would build.
     """
-    net_file = find_net_file(asked, phase=phase)
-    with located(net_file):
-        net = filter_net(net_file.net, net_state(phase))
-        graph = build_graph(net)
-        look = _fixed(record) if record else _record_shape
-        shapes = infer(graph, record_shape=look)
-    return OpenedNet(label=_label(asked), net_file=net_file, net=net, graph=graph, shapes=shapes)
-
-
-def find_net_file(asked: str, *, phase: Phase = "TEST") -> NetFile:
-    """Returns the net that a user names, upgraded and not filtered.
-
-    Raises:
-        UsageError: There is no such net or file.
-        NetError: The file is no net.
-    """
-    path = Path(asked)
+    record = ask.record
+    path = Path(ask.net)
     if path.is_dir():
-        return read_net(_in_folder(path, phase))
-    if path.is_file() or path.suffix == ".prototxt":
-        return read_net(path)
-    raise UsageError(f"'{asked}' is no prototxt file and no folder with one")
+        net_file = read_net(_in_folder(path, ask.phase))
+    elif path.is_file() or path.suffix == ".prototxt":
+        net_file = read_net(path)
+    else:
+        net_file, recipe_record = _render(ask)
+        record = record or recipe_record
+    with located(net_file):
+        net = filter_net(net_file.net, net_state(ask.phase))
+        graph = build_graph(net)
+    look = _fixed(record) if record else _record_shape
+    return OpenedNet(label=_label(ask.net), net_file=net_file, net=net, graph=graph, record_shape=look)
 
 
 def shape_of_text(text: str) -> Shape:
@@ -80,6 +109,32 @@ def shape_of_text(text: str) -> Shape:
     return tuple(int(word) for word in words)
 
 
+def _render(ask: Ask) -> tuple[NetFile, Shape]:
+    """Returns a catalogue net, and the shape of the records that its recipe was made for."""
+    from caffeflow.render.catalog import find_net
+    from caffeflow.render.dataset import stand_in
+    from caffeflow.render.render import render_files, resolve
+    from caffeflow.render.resolve import Places
+    from caffeflow.render.rules_data import stored_size
+
+    name, _, variant = ask.net.partition(":")
+    if "/" in ask.net:
+        raise UsageError(f"'{ask.net}' is no prototxt file and no folder with one")
+    try:
+        net = find_net(name, variant or None)
+    except TemplateError as error:
+        raise TemplateError(f"{error}; and there is no file or folder '{ask.net}'") from error
+    places = Places(out_dir=Path("models") / net.name, working_dir=Path.cwd())
+    resolution = resolve(net, stand_in(net.dataset, Path("data")), places, ask.assignments)
+    file_name = "train_val.prototxt" if ask.phase == "TRAIN" else "deploy.prototxt"
+    text = render_files(resolution, command="in memory").texts[file_name]
+    source = f"{ask.net} {file_name}"
+    parsed = parse(text, NetParameter(), source=source)
+    height, width = stored_size(resolution) or resolution["net.input_size"]
+    record = (resolution["net.channels"], height, width)
+    return NetFile(net=parsed, path=Path(source), lines=layer_lines(text)), record
+
+
 def _in_folder(folder: Path, phase: Phase) -> Path:
     order = _FOLDER_FILES if phase == "TEST" else _FOLDER_FILES[1:] + _FOLDER_FILES[:1]
     for name in order:
@@ -91,8 +146,8 @@ def _in_folder(folder: Path, phase: Phase) -> Path:
 def _label(asked: str) -> str:
     path = Path(asked)
     if path.suffix != ".prototxt":
-        return path.name
-    if path.name not in _FOLDER_FILES or path.resolve().parent.name == "":
+        return path.resolve().name if path.is_dir() else asked
+    if path.name not in _FOLDER_FILES:
         return path.stem
     folder = path.resolve().parent.name
     return folder if path.name == "deploy.prototxt" else f"{folder} {path.stem}"
@@ -113,6 +168,6 @@ def _record_shape(layer: LayerParameter) -> Shape:
             " --record CxHxW, or use the deploy file",
             layer=layer.name,
         )
-    from caffeflow.engine.feed import record_shape  # the one look that needs the data readers
+    from caffeflow.engine.feed.opening import record_shape  # the one look that needs torch
 
     return record_shape(layer)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from caffeflow.layers.spec import Shape
-from caffeflow.proto.net import Phase
 from caffeflow.report.summary import NetSummary, summarize
-from caffeflow.workflows.open_net import open_net
+from caffeflow.workflows.open_net import Ask, open_net
 
 
-def summarize_nets(
-    asked: Sequence[str], *, phase: Phase = "TEST", record: Shape | None = None
-) -> list[NetSummary]:
-    """Returns the summary of each net that the user names.
+def summarize_nets(asks: Iterable[Ask]) -> list[NetSummary]:
+    """Returns the summary of each net that is asked for.
 
-    Args:
-        asked: Catalogue names, prototxt files or folders.
-        phase: Which layers the nets have.
-        record: (C, H, W) of one record, for nets whose source is not on this machine.
+    Raises:
+        UsageError: There is no such net or file.
+        NetError: Caffe would refuse the net, or a layer's type is not known here.
     """
     summaries = []
-    for name in asked:
-        opened = open_net(name, phase=phase, record=record)
-        summaries.append(summarize(opened.label, phase, opened.shapes))
+    for ask in asks:
+        opened = open_net(ask)
+        summaries.append(summarize(opened.label, ask.phase, opened.shapes()))
     return summaries
