@@ -1,8 +1,7 @@
 """The nets that can be rendered, read from the `.toml` files beside the templates.
 
 A file describes one template. Usually that is one net with, perhaps, variants; where variants are
-nets of their own (`regnetx-400mf`), each variant names its net and the file's own name is an alias
-of the first.
+nets of their own (`regnetx-400mf`), each variant names its net.
 """
 
 from __future__ import annotations
@@ -57,6 +56,19 @@ class RecipeDataset:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A combination of values that makes no sense: all conditions hold.
+
+    Attributes:
+        when: Variable name to a value, or a tuple of values.
+        because: What the user is told.
+    """
+
+    when: Mapping[str, Any]
+    because: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Net:
     """A net as asked for: the template, one variant, and the defaults of both.
 
@@ -73,6 +85,7 @@ class Net:
         dataset: What the recipe was made for.
         variables: All variables, with this net's defaults.
         sources: Where each default comes from that is not the declaration's own.
+        refused: Combinations that make no sense.
         small_input: Defaults for inputs up to `small_input_side` pixels.
         small_input_side: See `small_input`; 0 if there are none.
     """
@@ -89,6 +102,7 @@ class Net:
     dataset: RecipeDataset
     variables: tuple[Variable, ...]
     sources: Mapping[str, str]
+    refused: tuple[Refusal, ...]
     small_input: Defaults
     small_input_side: int
 
@@ -115,6 +129,7 @@ def find_net(name: str, variant: str | None = None) -> Net:
         hint = suggestion(name.casefold(), folded) or f"; there are {', '.join(net_names())}"
         raise TemplateError(f"no net '{name}'{hint}")
     path, own = folded[name.casefold()]
+    own = _read(path).get("variants", {}).get(variant, {}).get("net_name", own)
     return _build(path, own, variant)
 
 
@@ -149,6 +164,7 @@ def _build(path: Path, name: str, variant: str | None) -> Net:
         dataset=RecipeDataset(**facts["dataset"]),
         variables=tuple(_with_default(variable, defaults, path) for variable in declared),
         sources={key: f"variant {chosen}" if key in _flat(body) else recipe for key in defaults},
+        refused=tuple(Refusal(**refusal) for refusal in facts.get("refused", ())),
         small_input=_flat(small),
         small_input_side=small.get("side", 0),
     )

@@ -102,8 +102,8 @@ def _decide_crop(resolution: Resolution) -> None:
     resolution.fill("data.crop_size", crop, "input_size")
     if resolution["data.crop_size"] != crop:
         raise TemplateError(
-            f"data.crop_size is {resolution['data.crop_size']}, but an input of {size[0]}x{size[1]} needs {crop};"
-            " set net.input_size instead"
+            f"data.crop_size is {resolution['data.crop_size']}, but an input of {size[0]}x{size[1]} needs"
+            f" {crop}; set net.input_size instead"
         )
 
 

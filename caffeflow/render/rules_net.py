@@ -20,6 +20,7 @@ def complete_net(resolution: Resolution) -> None:
     _fit_input_size(resolution)
     overlay_small_input(resolution)
     _decide_top5(resolution)
+    _check_refused(resolution)
 
 
 def _origin(resolution: Resolution) -> str:
@@ -56,6 +57,18 @@ def _decide_top5(resolution: Resolution) -> None:
     if "net.top5" in resolution.given:
         raise TemplateError(f"net.top5 needs more than five classes; net.classes is {classes}")
     resolution.put("net.top5", False, f"{classes} classes")
+
+
+def _check_refused(resolution: Resolution) -> None:
+    for refusal in resolution.net.refused:
+        met = {
+            name: resolution[name]
+            for name, wanted in refusal.when.items()
+            if resolution[name] in (wanted if isinstance(wanted, list) else [wanted])
+        }
+        if len(met) == len(refusal.when):
+            values = " with ".join(f"{name} = {value}" for name, value in met.items())
+            raise TemplateError(f"{values}: {refusal.because}")
 
 
 def _by(size: tuple[int, int]) -> str:

@@ -39,10 +39,18 @@ def complete_solver(resolution: Resolution) -> None:
     resolution.fill("solver.mode", "GPU" if resolution.places.has_gpu else "CPU", "this machine")
     prefix = resolution.places.out_dir / "snapshots" / resolution.net.name
     resolution.fill("solver.snapshot_prefix", resolution.places.written(prefix), "the output folder")
+    _decide_iter_size(resolution)
     _decide_length(resolution)
     _decide_schedule(resolution)
     _decide_tests(resolution)
     _check_momentum(resolution)
+
+
+def _decide_iter_size(resolution: Resolution) -> None:
+    """Takes a batch size that was given as the whole batch: the recipe's iter_size belongs to its own."""
+    name = "solver.iter_size"
+    if "data.batch_size" in resolution.given and name not in resolution.given and resolution[name] > 1:
+        resolution.put(name, 1, "data.batch_size is given")
 
 
 def _decide_length(resolution: Resolution) -> None:

@@ -160,6 +160,6 @@ def _split(manifest: Manifest, name: str, folder: Path) -> Split:
 
 
 def _record_shape(resolution: Resolution) -> tuple[int, int, int]:
-    # Images that differ in size are cropped to the input; whether each is large enough shows only in the data.
+    # Images that differ in size are cropped to the input; if one is too small, only the data can tell.
     height, width = stored_size(resolution) or resolution["net.input_size"]
     return resolution["net.channels"], height, width

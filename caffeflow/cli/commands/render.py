@@ -200,10 +200,11 @@ def _print_report(report: Report, is_dry_run: bool, as_json: bool) -> None:
             console.plain(f"# ---- {report.out_dir / name}\n{text}")
         return
     height, width = resolution["net.input_size"]
-    name = f"{net.name} ({net.variant})" if net.variant else net.name
+    figures = report.figures
+    name = f"{net.name} ({net.variant})" if len(net.variants) > 1 else net.name
     console.result(
         f"{name}: input {resolution['net.channels']}x{height}x{width}, {resolution['net.classes']} classes,"
-        f" {report.figures.params / 1e6:.3g} M parameters, {report.figures.macs / 1e9:.3g} G multiply-accumulates\n"
+        f" {figures.params / 1e6:.3g} M parameters, {figures.macs / 1e9:.3g} G multiply-accumulates\n"
         f"wrote {report.out_dir}: {', '.join(path.name for path in report.paths)}\n"
         f"next: caffeflow train --solver {report.out_dir / 'solver.prototxt'}"
     )

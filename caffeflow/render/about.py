@@ -1,0 +1,108 @@
+"""The words of rendered files that are no variables: comments at the head, paths of the scripts."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from textwrap import wrap
+from typing import Any, Final
+
+from caffeflow import __version__
+from caffeflow.render.catalog import Expected
+from caffeflow.render.resolve import Resolution
+from caffeflow.render.rules_data import source_exists
+
+_COLUMNS: Final = 110
+
+
+def about_net(resolution: Resolution, stage: str, command: str) -> dict[str, Any]:
+    """Returns what a net's template calls `about`: `lines` of comment and the `missing` remark.
+
+    Args:
+        resolution: The values.
+        stage: `train_val` or `deploy`.
+        command: The command line.
+    """
+    net, dataset = resolution.net, resolution.dataset
+    height, width = resolution["net.input_size"]
+    purpose = "for training and testing" if stage == "train_val" else "for use: scores from images"
+    size = f"{resolution['net.channels']}x{height}x{width} (channels x height x width)"
+    lines = [
+        f"{titled(resolution)}; {purpose}.",
+        made_by(command),
+        f"Input {size}, {resolution['net.classes']} classes, dataset '{dataset.name}'.",
+        f"Pixels: {_pixels(resolution)}.",
+    ]
+    if net.published:
+        lines.append(f"Layer names as in {net.published.model}.")
+    is_missing = stage == "train_val" and dataset.is_missing and not source_exists(resolution)
+    missing = f"  # not there yet; '{net.dataset.prepare}' makes it" if is_missing else ""
+    return {"lines": _wrapped(lines), "missing": missing}
+
+
+def about_solver(resolution: Resolution, command: str) -> dict[str, Any]:
+    """Returns what the solver's template calls `about`: `lines` of comment and `net_path`."""
+    net = resolution.net
+    lines = [f"Solver for {titled(resolution)}.", made_by(command), f"Recipe: {net.recipe}."]
+    if net.expected:
+        lines.append(f"Expected: {_figures(net.expected)}; source: {net.expected.source}.")
+    changed = sorted(name for name in resolution.given if name.startswith("solver."))
+    if changed:
+        lines.append(f"Not as in the recipe: {', '.join(changed)}.")
+    net_path = resolution.places.written(resolution.places.out_dir / "train_val.prototxt")
+    return {"lines": _wrapped(lines), "net_path": net_path}
+
+
+def about_script(resolution: Resolution, script: str, command: str) -> dict[str, Any]:
+    """Returns what a script's template calls `about`; its paths are words for a shell."""
+    places = resolution.places
+    purpose = {"train.sh": "Trains", "test.sh": "Tests"}[script]
+    lines = [
+        f"{purpose} {resolution.net.name} with the plain caffe binary: $CAFFE, else caffe on the PATH.",
+        made_by(command),
+    ]
+    words = {stem: places.written(places.out_dir / f"{stem}.prototxt") for stem in ("train_val", "solver")}
+    words["snapshot_prefix"] = resolution["solver.snapshot_prefix"]
+    # Relative paths count from where Caffe is started, so the script goes there first.
+    out_dir = places.working_dir / places.out_dir
+    words["start"] = os.path.relpath(places.working_dir, out_dir) if places.is_relative else ""
+    return {"lines": _wrapped(lines)} | {name: word and shlex.quote(word) for name, word in words.items()}
+
+
+def made_by(command: str) -> str:
+    """Returns the sentence that says how a file was made."""
+    return f"Made by caffeflow {__version__}: {' '.join(command.split())}"
+
+
+def titled(resolution: Resolution) -> str:
+    """Returns the net's title, with its variant if there are several."""
+    net = resolution.net
+    return f"{net.title}, variant {net.variant}" if len(net.variants) > 1 else net.title
+
+
+def _pixels(resolution: Resolution) -> str:
+    order = "gray" if resolution["net.channels"] == 1 else "B, G, R"
+    mean = {
+        "file": "less the mean image",
+        "values": "less " + ", ".join(f"{value:g}" for value in resolution["data.mean_values"]),
+        "none": "no mean",
+    }[resolution["data.mean"]]
+    scale = resolution["data.scale"]
+    times = "" if scale == (1,) else ", times " + ", ".join(f"{factor:g}" for factor in scale)
+    return f"{order}, 0 to 255, {mean}{times}"
+
+
+def _figures(expected: Expected) -> str:
+    tops = ((1, expected.top1), (5, expected.top5))
+    figures = [f"{value:g} % top-{k}" for k, value in tops if value is not None]
+    return f"{', '.join(figures)} on {expected.data}"
+
+
+def _wrapped(lines: list[str]) -> list[str]:
+    return [
+        part
+        for line in lines
+        for part in wrap(
+            line, _COLUMNS, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    ]
