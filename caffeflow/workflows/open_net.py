@@ -168,6 +168,6 @@ def _record_shape(layer: LayerParameter) -> Shape:
             " --record CxHxW, or use the deploy file",
             layer=layer.name,
         )
-    from caffeflow.engine.feed.opening import record_shape  # the one look that needs torch
+    from caffeflow.engine.feed.sources import record_shape  # the one look that needs the readers
 
     return record_shape(layer)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from caffeflow.engine.feed import open_feed, record_shape
+from caffeflow.engine.feed.opening import open_feed
+from caffeflow.engine.feed.sources import record_shape
 from caffeflow.engine.net import Net
 from caffeflow.engine.snapshot import restore_snapshot
 from caffeflow.engine.solver import Executor, Solver

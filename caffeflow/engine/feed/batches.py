@@ -13,58 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from caffeflow.data.readers.datum import Planes
 from caffeflow.engine.feed.draws import Indices
+from caffeflow.engine.feed.records import Loaded, Records
 from caffeflow.engine.feed.transformer import Floats, Transformer
 from caffeflow.layers.spec import Shape
 
 _SMALL_BATCH: Final = 1 << 18  # values; converting fewer takes less time than sharing them out
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Some records, decoded.
-
-    Attributes:
-        planes: Each (C, H, W), uint8 or float32, BGR; an array (N, C, H, W) if all are of one size anyway.
-        labels: Theirs.
-        is_costly: They had to be decoded, so that sharing the work pays.
-    """
-
-    planes: Sequence[Planes] | Planes
-    labels: Sequence[int]
-    is_costly: bool
-
-
-class Records(Protocol):
-    """Where a data layer's records come from."""
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        ...
-
-    def stream(self, start: int, *, step: int) -> Iterator[Any]:
-        """Yields every `step`-th item without end, from number `start` on; cheap, in one thread."""
-        ...
-
-    def load(self, items: Sequence[Any]) -> Loaded:
-        """Returns the records of some items, decoded; called from several threads."""
-        ...
-
-    def name(self, item: Any) -> str:
-        """Returns what messages call an item's record."""
-        ...
-
-    def close(self) -> None:
-        """Lets the source go."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from caffeflow.data.readers.datum import DatumParser
 from caffeflow.data.readers.lmdb import LmdbReader
-from caffeflow.engine.feed.batches import Loaded
+from caffeflow.engine.feed.records import Loaded
 from caffeflow.errors import NetError
 from caffeflow.images import Mode
 from caffeflow.proto.caffe_pb2 import DataParameter, LayerParameter

@@ -16,8 +16,8 @@ import numpy as np
 from caffeflow import images
 from caffeflow.data.readers.datum import as_planes
 from caffeflow.data.readers.image_list import read_image_list
-from caffeflow.engine.feed.batches import Loaded
 from caffeflow.engine.feed.draws import Draws
+from caffeflow.engine.feed.records import Loaded
 from caffeflow.errors import DataError, NetError
 from caffeflow.proto.caffe_pb2 import LayerParameter
 

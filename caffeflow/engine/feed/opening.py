@@ -1,21 +1,17 @@
-"""Opens the feed of a data layer, and looks at its first record."""
+"""Opens the feed of a data layer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from typing import Final
 
 from caffeflow.engine.feed.background import BackgroundFeed
-from caffeflow.engine.feed.batches import BatchSettings, RecordBatches, Records
-from caffeflow.engine.feed.database import DatabaseRecords
+from caffeflow.engine.feed.batches import BatchSettings, RecordBatches
 from caffeflow.engine.feed.draws import Draws
 from caffeflow.engine.feed.dummy import DummyFeed
-from caffeflow.engine.feed.listed import ListedImages
 from caffeflow.engine.feed.protocol import Feed
+from caffeflow.engine.feed.sources import naming, open_records
 from caffeflow.engine.feed.transformer import Transformer, TransformSettings
-from caffeflow.errors import NetError, UnsupportedLayerError
-from caffeflow.layers.spec import Shape, spec_for
+from caffeflow.layers.spec import spec_for
 from caffeflow.proto.caffe_pb2 import LayerParameter
 from caffeflow.system import usable_cores
 
@@ -43,12 +39,12 @@ def open_feed(
         DataError: The source cannot be read.
     """
     draws = Draws(seed, layer.name)
-    with _naming(layer):
+    with naming(layer):
         params = spec_for(layer).read(layer)
         if layer.type == "DummyData":
             return DummyFeed(layer, params.tops, draws)
     settings = TransformSettings.read(layer)
-    records = _open_records(layer, settings, draws)
+    records = open_records(layer, settings, draws)
     threads = workers or min(usable_cores(), _MOST_WORKERS)
     is_shared = phase == "TRAIN"
     batches = BatchSettings(
@@ -62,40 +58,3 @@ def open_feed(
     transformer = Transformer(settings, phase=phase, draws=draws, layer=layer.name)
     depth = layer.data_param.prefetch if layer.type == "Data" else _IMAGE_DATA_PREFETCH
     return BackgroundFeed(RecordBatches(records, transformer, batches), workers=threads, depth=max(depth, 1))
-
-
-def record_shape(layer: LayerParameter) -> Shape:
-    """Returns (C, H, W) of the first record of a Data or ImageData layer, before cropping."""
-    with closing(_open(layer)) as records:
-        return tuple(records.load([next(records.stream(0, step=1))]).planes[0].shape)
-
-
-def record_count(layer: LayerParameter) -> int:
-    """Returns how many records the source of a Data or ImageData layer holds."""
-    with closing(_open(layer)) as records:
-        return records.count
-
-
-@contextmanager
-def _naming(layer: LayerParameter) -> Iterator[None]:
-    """Adds the layer's name to errors of its settings."""
-    try:
-        yield
-    except NetError as error:
-        error.layer = error.layer or layer.name
-        raise
-
-
-def _open(layer: LayerParameter) -> Records:
-    with _naming(layer):
-        spec_for(layer).read(layer)
-    return _open_records(layer, TransformSettings.read(layer), Draws(0, layer.name))
-
-
-def _open_records(layer: LayerParameter, settings: TransformSettings, draws: Draws) -> Records:
-    if layer.type == "Data":
-        return DatabaseRecords(layer, settings.mode)
-    if layer.type == "ImageData":
-        return ListedImages(layer, draws)
-    what = f"type '{layer.type}' reads no records; expected Data or ImageData"
-    raise UnsupportedLayerError(what, layer=layer.name)

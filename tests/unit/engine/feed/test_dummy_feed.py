@@ -6,7 +6,8 @@ import pytest
 import torch
 from google.protobuf import text_format
 
-from caffeflow.engine.feed import Feed, open_feed
+from caffeflow.engine.feed.opening import open_feed
+from caffeflow.engine.feed.protocol import Feed
 from caffeflow.errors import NetError
 from caffeflow.proto import caffe_pb2
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from caffeflow.engine.feed import Feed, open_feed, record_count, record_shape
+from caffeflow.engine.feed.opening import open_feed
+from caffeflow.engine.feed.protocol import Feed
+from caffeflow.engine.feed.sources import record_count, record_shape
 from caffeflow.errors import DataError, NetError
 from caffeflow.proto import caffe_pb2
 from tests.support.records import random_planes, write_image_list
