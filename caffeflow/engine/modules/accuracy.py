@@ -34,11 +34,11 @@ class Accuracy(LayerModule):
         place = torch.where(valid, index, 0).unsqueeze(self.axis)
         rivals = (scores >= scores.gather(self.axis, place)).scatter(self.axis, place, False)
         right = (rivals.sum(self.axis) < self.params.top_k) & valid
-        accuracy = right.sum() / valid.sum().clamp(min=1)
+        exact = torch.promote_types(scores.dtype, torch.float32)  # counts do not fit into bfloat16
+        hits, seen = right.flatten().to(exact), valid.flatten().to(exact)
+        accuracy = hits.sum() / seen.sum().clamp(min=1)
         if self.params.tops < 2:
-            return accuracy.to(scores.dtype)
-        place = place.flatten()
-        none = torch.zeros(classes, dtype=scores.dtype, device=scores.device)
-        seen = none.scatter_add(0, place, valid.flatten().to(scores.dtype))
-        hits = none.scatter_add(0, place, right.flatten().to(scores.dtype))
-        return accuracy.to(scores.dtype), hits / seen.clamp(min=1)
+            return accuracy
+        none = torch.zeros(classes, dtype=exact, device=scores.device)
+        class_hits, class_seen = (none.scatter_add(0, place.flatten(), each) for each in (hits, seen))
+        return accuracy, class_hits / class_seen.clamp(min=1)

@@ -34,4 +34,5 @@ class ArgMax(LayerModule):
         indices = x.shape[axis] - 1 - places
         first = slice(0, self.params.top_k)
         rows = (slice(None),) * (axis % x.dim())
-        return values[(*rows, first)], indices[(*rows, first)].to(x.dtype)
+        exact = torch.promote_types(x.dtype, torch.float32)  # indices do not fit into bfloat16
+        return values[(*rows, first)].to(exact), indices[(*rows, first)].to(exact)

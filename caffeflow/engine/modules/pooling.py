@@ -78,7 +78,7 @@ class Pooling(LayerModule):
         column = index % padded.shape[3] - pad[1]
         inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
         place = torch.where(inside, row * width + column, -1)
-        return largest, place.to(x.dtype)
+        return largest, place.to(torch.promote_types(x.dtype, torch.float32))
 
     def _average_padded(self, x: Tensor, top: Shape) -> Tensor:
         window = self.params.window(tuple(x.shape))

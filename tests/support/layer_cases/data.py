@@ -1,0 +1,33 @@
+"""Battery cases of the layers that the feed serves: what it brings comes out, in the inferred shapes."""
+
+from __future__ import annotations
+
+from tests.support.layer_battery import Case
+
+
+def case(layer_type, settings, fed):
+    return Case(
+        id=layer_type.lower(),
+        prototxt=f'type: "{layer_type}" {settings}',
+        bottoms=fed,
+        oracle=lambda xs, _: xs,
+        fed=True,
+        tops=len(fed),
+        gradient=None,
+        differentiable=(),
+    )
+
+
+IMAGE_LIST = 'image_data_param { source: "train.txt" batch_size: 5 } transform_param { crop_size: 7 }'
+
+# The battery's records are 3 x 11 x 13.
+CASES = [
+    case("Data", 'data_param { source: "train_lmdb" batch_size: 5 }', [(5, 3, 11, 13), (5,)]),
+    case("ImageData", IMAGE_LIST, [(5, 3, 7, 7), (5,)]),
+    case(
+        "DummyData",
+        "dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 5 } }",
+        [(2, 3), (5,)],
+    ),
+    case("Input", "input_param { shape { dim: 2 dim: 3 dim: 5 dim: 7 } }", [(2, 3, 5, 7)]),
+]

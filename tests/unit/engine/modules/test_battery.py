@@ -1,0 +1,73 @@
+"""Every layer type through the battery, and the tables that must agree with each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import caffeflow
+from caffeflow.engine.modules.registry import MODULES, LayerModule, Setup, build_module, module
+from caffeflow.errors import UnsupportedLayerError
+from caffeflow.layers.spec import SPECS
+from caffeflow.proto.caffe_pb2 import LayerParameter
+from tests.support.layer_battery import CHECKS
+from tests.support.layer_cases import (
+    activations,
+    convolution,
+    data,
+    inner_product,
+    normalisation,
+    pooling,
+    scores,
+    structure,
+)
+
+FAMILIES = (activations, convolution, data, inner_product, normalisation, pooling, scores, structure)
+CASES = [case for family in FAMILIES for case in family.CASES]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_layer(case, check):
+    check(case)
+
+
+def test_every_type_has_a_spec_a_module_and_a_case():
+    tested = {case.type for case in CASES}
+    assert set(SPECS) == set(MODULES) == tested
+    assert len(tested) == 43
+    assert len({case.id for case in CASES}) == len(CASES) == 169
+
+
+@pytest.mark.parametrize(
+    ("folder", "others"),
+    [
+        ("layers", {"__init__", "spec", "params", "inference", "unsupported"}),
+        ("engine/modules", {"__init__", "registry"}),
+    ],
+)
+def test_the_list_of_families_is_the_folder(folder, others):
+    path = Path(caffeflow.__file__).parent / folder
+    families = sorted({file.stem for file in path.glob("*.py")} - others)
+    package = f"caffeflow.{folder.replace('/', '.')}"
+    listed = [
+        line for line in (path / "__init__.py").read_text().splitlines() if line.startswith("from caffe")
+    ]
+    assert listed == [f"from {package} import {family} as {family}" for family in families]
+    assert len(families) == 20
+
+
+def test_a_type_cannot_have_two_modules():
+    class Second(LayerModule):
+        pass
+
+    with pytest.raises(ValueError, match="'Pooling' is registered twice"):
+        module("Pooling")(Second)
+    assert MODULES["Pooling"].__name__ == "Pooling"
+
+
+def test_a_type_without_module_is_named():
+    setup = Setup(layer=LayerParameter(name="x", type="Nope"), params=None, bottoms=(), tops=(), phase="TEST")
+    with pytest.raises(UnsupportedLayerError, match=r"layer 'x'.*'Nope'"):
+        build_module(setup)
