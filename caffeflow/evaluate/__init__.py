@@ -1,0 +1,1 @@
+"""From a net's outputs and the truth to figures; plain numpy."""
