@@ -1,0 +1,115 @@
+"""A net without decisions (TanH, average pooling, no BatchNorm) runs free beside Caffe and stays with it.
+
+Only such a net can: rounding grows slowly in it. From the same caffemodel, 100 losses agree within 1e-5,
+and snapshots are exchanged on the way, both ways.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.support.native import NativeCaffe, Report
+from tests.support.native_nets import make_digits
+from tests.support.native_ours import test_ours, train_ours, write_initial_weights
+from tests.support.native_training import Trajectory, train, write_solver
+
+pytestmark = pytest.mark.native
+
+BOUND = 1e-5  # relative; the printing of six digits takes up to half of it
+NET = """name: "smooth"
+layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
+  transform_param {{ scale: 0.00390625 }}
+  data_param {{ source: "{dataset}/train_lmdb" batch_size: 64 backend: LMDB }} }}
+layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TEST }}
+  transform_param {{ scale: 0.00390625 }}
+  data_param {{ source: "{dataset}/val_lmdb" batch_size: 50 backend: LMDB }} }}
+layer {{ name: "conv1" type: "Convolution" bottom: "data" top: "conv1" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
+  convolution_param {{ num_output: 20 kernel_size: 5 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "tanh1" type: "TanH" bottom: "conv1" top: "conv1" }}
+layer {{ name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
+  pooling_param {{ pool: AVE kernel_size: 3 stride: 2 }} }}
+layer {{ name: "conv2" type: "Convolution" bottom: "pool1" top: "conv2" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
+  convolution_param {{ num_output: 30 kernel_size: 5 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "tanh2" type: "TanH" bottom: "conv2" top: "conv2" }}
+layer {{ name: "pool2" type: "Pooling" bottom: "conv2" top: "pool2"
+  pooling_param {{ pool: AVE kernel_size: 2 stride: 2 }} }}
+layer {{ name: "ip1" type: "InnerProduct" bottom: "pool2" top: "ip1" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
+  inner_product_param {{ num_output: 100 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "tanh3" type: "TanH" bottom: "ip1" top: "ip1" }}
+layer {{ name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
+  inner_product_param {{ num_output: 10 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "accuracy" type: "Accuracy" bottom: "ip2" bottom: "label" top: "accuracy" include {{ phase: TEST }} }}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" }}
+"""
+FIELDS = (
+    'base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 lr_policy: "inv" gamma: 0.0001 power: 0.75'
+    " display: 1 snapshot: 50 max_iter: 100"
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Dataset, net, solver and initial weights."""
+    folder = tmp_path_factory.mktemp("smooth")
+    (folder / "net.prototxt").write_text(NET.format(dataset=make_digits(folder)))
+    solver = write_solver(folder / "solver.prototxt", net=folder / "net.prototxt", fields=FIELDS)
+    write_initial_weights(solver, folder / "initial.caffemodel")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def theirs(caffe: NativeCaffe, folder: Path) -> Trajectory:
+    """Caffe's 100 iterations from the initial weights."""
+    return train(caffe, folder / "solver.prototxt", f"-weights={folder / 'initial.caffemodel'}")
+
+
+def differences(ours: list[float], theirs: dict[int, float], *, start: int = 0) -> list[float]:
+    return [abs(loss - theirs[start + n]) / theirs[start + n] for n, loss in enumerate(ours)]
+
+
+def test_hundred_free_running_losses(folder: Path, theirs: Trajectory, report: Report) -> None:
+    ours, _ = train_ours(folder / "solver.prototxt", iterations=100, weights=folder / "initial.caffemodel")
+    found = differences(ours, theirs.losses)
+    assert len(found) == 100
+    report("smooth twin", f"100 free-running losses within {max(found):.1e}")
+    assert max(found) <= BOUND
+    assert ours[-1] < ours[0] / 2
+
+
+def test_we_go_on_from_a_snapshot_of_caffe(
+    caffe: NativeCaffe, folder: Path, theirs: Trajectory, report: Report
+) -> None:
+    snapshot = theirs.state(50)
+    expected = train(caffe, folder / "solver.prototxt", f"-snapshot={snapshot}").losses
+    ours, _ = train_ours(folder / "solver.prototxt", iterations=50, snapshot=snapshot)
+    found = differences(ours, expected, start=50)
+    report("snapshot of Caffe, read by us", f"50 losses within {max(found):.1e}")
+    assert max(found) <= BOUND
+
+
+def test_caffe_goes_on_from_a_snapshot_of_ours(caffe: NativeCaffe, folder: Path, report: Report) -> None:
+    solver = folder / "solver.prototxt"
+    _, files = train_ours(solver, iterations=50, weights=folder / "initial.caffemodel")
+    expected = train(caffe, solver, f"-snapshot={files.solverstate}").losses
+    assert min(expected) == 50
+    ours, _ = train_ours(solver, iterations=50, snapshot=Path(files.solverstate))
+    found = differences(ours, expected, start=50)
+    report("snapshot of ours, read by Caffe", f"50 losses within {max(found):.1e}")
+    assert max(found) <= BOUND
+
+
+def test_both_test_a_caffemodel_alike(caffe: NativeCaffe, folder: Path, theirs: Trajectory) -> None:
+    net, weights = folder / "net.prototxt", theirs.weights(100)
+    log = caffe.run("caffe", "test", f"-model={net}", f"-weights={weights}", "-iterations=7")
+    ours = test_ours(net, weights, iterations=7)
+    assert f"accuracy = {ours['accuracy']:.6g}" in log
+    loss = float(log.rsplit("] loss = ")[-1].split()[0])
+    assert ours["loss"] == pytest.approx(loss, rel=BOUND)
