@@ -63,12 +63,12 @@ def build(
     images.use_one_thread()
     asked = recorded(settings, source=source, origin=origin or {})
     finished = find_finished(out_dir, asked, settings)
-    if finished is not None:
+    if finished is not None and not (out_dir / UNFINISHED_NAME).exists():
         return finished
     folder.check_usable(out_dir)
     with folder.claim(out_dir) as work_dir:
-        finished = find_finished(out_dir, asked, settings)  # another process may just have ended
-        if finished is not None:
+        finished = find_finished(out_dir, asked, settings)
+        if finished is not None:  # another process has just ended, or was killed as it was cleaning up
             folder.unmark(work_dir)
             return finished
         plan = _find_plan_to_resume(out_dir, asked, settings)

@@ -27,7 +27,7 @@ def arrange(jobs: Sequence[Job], *, limit: int | None, shuffle_seed: int | None)
         shuffle_seed: Shuffles by it, unless it is None.
     """
     count = len(jobs) if limit is None else min(limit, len(jobs))
-    chosen = [jobs[place * len(jobs) // count] for place in range(count)]
+    chosen = [jobs[(2 * place + 1) * len(jobs) // (2 * count)] for place in range(count)]
     if shuffle_seed is not None:
         random.Random(shuffle_seed).shuffle(chosen)  # noqa: S311 - an order, not a secret
     return chosen

@@ -1,0 +1,95 @@
+"""kill -9 at many moments of a build, then --resume: the dataset is that of an unbroken build."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from caffeflow.data import pipeline, writer
+from caffeflow.data.folder import is_finished
+from caffeflow.data.journal import read_journal
+from caffeflow.data.manifest import read_manifest
+from tests.support import build_and_kill
+from tests.support.mixed_images import folder_content, mixed_listing
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "COMMIT_RECORDS", 4)
+    monkeypatch.setattr(pipeline, "CHUNK", 3)
+
+
+def kill(backend: str, images: Path, out: Path, moments: list[str]) -> dict[str, str]:
+    """Returns, for each moment, whether its build was killed or had finished."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "tests/support/build_and_kill.py"),
+            backend,
+            str(images),
+            str(out),
+            *moments,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    return dict(line.split() for line in done.stdout.splitlines())
+
+
+def unbroken(backend: str, images: Path, out: Path) -> dict[str, object]:
+    """Builds without a break; the folder's name is in the manifest, so it is that of the others."""
+    build_and_kill.run_build(backend, images, out, resume=False)
+    return folder_content(out)
+
+
+def check_resumed(backend: str, images: Path, out: Path, moments: list[str], tmp_path: Path) -> list[int]:
+    """Kills at each moment, resumes, compares; returns how many jobs each killed build had journaled."""
+    fates = kill(backend, images, out, moments)
+    assert list(fates) == moments
+    journaled = []
+    for moment, fate in fates.items():
+        assert fate in ("killed", "finished"), moment
+        folder = out / moment
+        if is_finished(folder):
+            read_manifest(folder)
+        if fate == "killed":
+            entries = read_journal(folder / ".unfinished" / "journal.jsonl").values()
+            journaled.append(sum(entry.tally["done"] for entry in entries))
+        build_and_kill.run_build(backend, images, folder, resume=True)
+        expected = unbroken(backend, images, tmp_path / "unbroken" / moment)
+        assert folder_content(folder) == expected, f"killed at {moment}"
+        shutil.rmtree(folder)
+    return journaled
+
+
+@pytest.mark.parametrize("backend", ["lmdb", "imagedata"])
+def test_killed_at_any_touch_of_the_disk_it_resumes_to_the_same_bytes(
+    backend: str, tmp_path: Path, small_steps: None
+) -> None:
+    images = tmp_path / "images"
+    mixed_listing(images)
+    moments = [str(moment) for moment in [*range(1, 12), *random.Random(3).sample(range(12, 88), 13)]]
+    journaled = check_resumed(backend, images, tmp_path / "out", moments, tmp_path)
+    assert len(journaled) == 24
+    assert sum(0 < done for done in journaled) >= 5
+
+
+@pytest.mark.parametrize("backend", ["lmdb", "imagedata"])
+def test_killed_at_random_times_it_resumes_to_the_same_bytes(
+    backend: str, tmp_path: Path, small_steps: None
+) -> None:
+    images = tmp_path / "images"
+    mixed_listing(images)
+    rng = random.Random(5)
+    moments = [f"{rng.uniform(0.01, 0.25):.4f}" for _ in range(8)]
+    assert check_resumed(backend, images, tmp_path / "out", moments, tmp_path)
