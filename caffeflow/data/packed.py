@@ -1,6 +1,7 @@
 """Lists of jobs that stay small: ImageNet's 1.28 million take 70 MB here, and ten times that as objects.
 
-Names lie in one byte string, numbers in arrays; a `Job` is made when it is asked for.
+Names lie in one byte string, numbers in arrays; a `Job` is made when it is asked for. Its path is absolute,
+so that a build can be resumed from another working folder.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class FileJobs(PackedJobs):
 
     def __init__(self, root: Path) -> None:
         super().__init__()
-        self._root = root
+        self._root = root.absolute()
 
     def add(self, name: str, label: int) -> None:
         """Appends the image `root/name`."""
@@ -69,28 +70,44 @@ class FileJobs(PackedJobs):
         return File(self._root / name)
 
 
+class _Archives:
+    """Paths, each kept once and known by a number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Path, int] = {}
+        self._paths: list[Path] = []
+        self._which = array("L")
+
+    def append(self, path: Path) -> None:
+        """Notes the archive of the next job."""
+        if path not in self._numbers:
+            self._numbers[path] = len(self._paths)
+            self._paths.append(path.absolute())
+        self._which.append(self._numbers[path])
+
+    def __getitem__(self, index: int) -> Path:
+        return self._paths[self._which[index]]
+
+
 class MemberJobs(PackedJobs):
     """Images that are members of archives."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._archives: list[Path] = []
-        self._which = array("L")
+        self._archives = _Archives()
         self._offsets = array("Q")
         self._sizes = array("Q")
 
     def add(self, name: str, label: int, member: Member) -> None:
-        """Appends a member; members of one archive should come together."""
-        if not self._archives or self._archives[-1] != member.archive:
-            self._archives.append(member.archive)
+        """Appends a member."""
         self._append(name, label)
-        self._which.append(len(self._archives) - 1)
+        self._archives.append(member.archive)
         self._offsets.append(member.offset)
         self._sizes.append(member.size)
 
     def _locate(self, index: int, name: str) -> Location:
         del name
-        return Member(self._archives[self._which[index]], self._offsets[index], self._sizes[index])
+        return Member(self._archives[index], self._offsets[index], self._sizes[index])
 
 
 class PixelJobs(PackedJobs):
@@ -99,18 +116,15 @@ class PixelJobs(PackedJobs):
     def __init__(self, *, channels: int, height: int, width: int) -> None:
         super().__init__()
         self._shape = (channels, height, width)
-        self._archives: list[Path] = []
-        self._which = array("L")
+        self._archives = _Archives()
         self._offsets = array("Q")
 
     def add(self, name: str, label: int, archive: Path, offset: int) -> None:
-        """Appends the image whose planes begin at `offset`; those of one file should come together."""
-        if not self._archives or self._archives[-1] != archive:
-            self._archives.append(archive)
+        """Appends the image whose planes begin at `offset`."""
         self._append(name, label)
-        self._which.append(len(self._archives) - 1)
+        self._archives.append(archive)
         self._offsets.append(offset)
 
     def _locate(self, index: int, name: str) -> Location:
         del name
-        return Pixels(self._archives[self._which[index]], self._offsets[index], *self._shape)
+        return Pixels(self._archives[index], self._offsets[index], *self._shape)

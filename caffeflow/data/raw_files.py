@@ -42,7 +42,8 @@ def places(first: Path | None = None) -> tuple[Path, ...]:
         first: The folder that the user named, if any.
     """
     variable = os.environ.get(_VARIABLE)
-    return (*([first] if first else []), Path(), RAW_DIR, *([Path(variable)] if variable else []))
+    named = [first] if first else []
+    return tuple(dict.fromkeys([*named, Path(), RAW_DIR, *([Path(variable)] if variable else [])]))
 
 
 def find_first(names: Iterable[str], folders: Sequence[Path]) -> Path | None:

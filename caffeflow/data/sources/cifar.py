@@ -133,12 +133,12 @@ def _folder(settings: CifarSettings, facts: _Facts, tell: Tell, should_stop: Cal
     """Returns the folder of the unpacked files, unpacking or fetching them before."""
     if settings.path is not None and not settings.path.exists():
         raise DataError(f"{settings.path}: no such file or folder; --download fetches {facts.archive.name}")
-    path = settings.path or find_first((facts.folder, facts.archive.name), places(settings.raw_dir))
+    path = settings.path or find_first((facts.folder, facts.archive.name), (settings.raw_dir, *places()))
     if path is None and not settings.download:
         raise missing(
             facts.title,
             [facts.archive],
-            folders=places(settings.raw_dir),
+            folders=places(),
             where_to_get=f"It is at {facts.url}; --download fetches it.",
         )
     if path is None:

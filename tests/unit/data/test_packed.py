@@ -34,10 +34,10 @@ def test_files_by_index_slice_and_iteration() -> None:
 def test_members_of_several_archives() -> None:
     jobs = MemberJobs()
     members = [
-        Member(Path("x"), 2**40, 3),
-        Member(Path("y"), 5, 7),
-        Member(Path("y"), 11, 0),
-        Member(Path("x"), 1, 1),
+        Member(Path("/x"), 2**40, 3),
+        Member(Path("/y"), 5, 7),
+        Member(Path("/y"), 11, 0),
+        Member(Path("/x"), 1, 1),
     ]
     for member in members:
         jobs.add("n", 0, member)
@@ -46,9 +46,19 @@ def test_members_of_several_archives() -> None:
 
 def test_pixels_of_several_files() -> None:
     jobs = PixelJobs(channels=3, height=5, width=7)
-    jobs.add("n", 2, Path("x"), 1)
-    jobs.add("m", 3, Path("y"), 2)
-    assert [job.location for job in jobs] == [Pixels(Path("x"), 1, 3, 5, 7), Pixels(Path("y"), 2, 3, 5, 7)]
+    jobs.add("n", 2, Path("/x"), 1)
+    jobs.add("m", 3, Path("/y"), 2)
+    assert [job.location for job in jobs] == [Pixels(Path("/x"), 1, 3, 5, 7), Pixels(Path("/y"), 2, 3, 5, 7)]
+
+
+def test_paths_outlive_a_change_of_the_working_folder(tmp_path: Path) -> None:
+    files, members, pixels = FileJobs(Path("images")), MemberJobs(), PixelJobs(channels=1, height=1, width=1)
+    files.add("a.jpg", 0)
+    members.add("a.jpg", 0, Member(Path("x.tar"), 0, 1))
+    pixels.add("a", 0, Path("x.bin"), 0)
+    assert files[0].location == File(Path.cwd() / "images/a.jpg")
+    assert members[0].location == Member(Path.cwd() / "x.tar", 0, 1)
+    assert pixels[0].location == Pixels(Path.cwd() / "x.bin", 0, 1, 1, 1)
 
 
 def test_a_hundred_thousand_members_take_less_than_a_hundred_bytes_each() -> None:
@@ -56,6 +66,9 @@ def test_a_hundred_thousand_members_take_less_than_a_hundred_bytes_each() -> Non
     count = 100_000
     for index in range(count):
         jobs.add(f"n01440764/n01440764_{index:05}.JPEG", index, Member(Path("x"), index, 1))
-    stores = [value for value in vars(jobs).values() if isinstance(value, array | bytearray)]
+    holders = [jobs, *(value for value in vars(jobs).values() if hasattr(value, "__dict__"))]
+    stores = [
+        value for holder in holders for value in vars(holder).values() if isinstance(value, array | bytearray)
+    ]
     assert len(stores) == 6
     assert sum(map(sys.getsizeof, stores)) < 100 * count

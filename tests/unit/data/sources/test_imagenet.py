@@ -77,7 +77,7 @@ def test_folders_and_an_unpacked_devkit(raw: Path) -> None:
         (raw / name).write_bytes(data)
     listing = list_jobs(ImagenetSettings())
     check(listing)
-    assert listing.splits["val"][0].location == File(Path("data/raw/val") / val_name(1))
+    assert listing.splits["val"][0].location == File(raw / "val" / val_name(1))
 
 
 def test_a_folder_of_archives(raw: Path) -> None:
