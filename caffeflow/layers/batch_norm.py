@@ -25,11 +25,11 @@ class BatchNormParams:
 
     Attributes:
         use_global_stats: None where the phase decides.
-        fraction: moving_average_fraction.
+        moving_average_fraction: By how much the stored sums are multiplied at each training forward.
     """
 
     use_global_stats: bool | None
-    fraction: float
+    moving_average_fraction: float
     eps: float
 
     @classmethod
@@ -44,7 +44,7 @@ class BatchNormParams:
                 )
         return cls(
             use_global_stats=param.use_global_stats if param.HasField("use_global_stats") else None,
-            fraction=param.moving_average_fraction,
+            moving_average_fraction=param.moving_average_fraction,
             eps=param.eps,
         )
 

@@ -124,6 +124,12 @@ def spec_for(layer: LayerParameter) -> LayerSpec:
     elif not layer.type:
         reason = 'it has no type; write type: "…"'
     else:
-        hint = suggestion(layer.type, [*_SPECS, *UNSUPPORTED])
-        reason = f"unknown layer type '{layer.type}'{hint or '; see: caffeflow layers'}"
+        reason = f"unknown layer type '{layer.type}'{_nearest(layer.type) or '; see: caffeflow layers'}"
     raise UnsupportedLayerError(reason, layer=layer.name)
+
+
+def _nearest(unknown: str) -> str:
+    known = {name.casefold(): name for name in (*_SPECS, *UNSUPPORTED)}
+    if unknown.casefold() in known:
+        return f"; did you mean '{known[unknown.casefold()]}'?"
+    return suggestion(unknown, known.values())

@@ -71,6 +71,6 @@ class BatchNorm(LayerModule):
     def _add_to_sums(self, mean: Tensor, unbiased: Tensor, *, elements: int) -> None:
         if elements == 1:  # the unbiased variance of one element is 0 / 0; Caffe adds the biased one
             unbiased = torch.zeros_like(unbiased)
-        self.mean.mul_(self.params.fraction).add_(mean)
-        self.variance.mul_(self.params.fraction).add_(unbiased)
-        self.factor.mul_(self.params.fraction).add_(1)
+        self.mean.mul_(self.params.moving_average_fraction).add_(mean)
+        self.variance.mul_(self.params.moving_average_fraction).add_(unbiased)
+        self.factor.mul_(self.params.moving_average_fraction).add_(1)
