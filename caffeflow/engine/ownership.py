@@ -86,7 +86,7 @@ def _check_shapes(
 
 
 def _multiplier(field: str, specs: Sequence[tuple[str, ParamSpec, Blob]]) -> float:
-    written = [(layer, getattr(spec, field)) for layer, spec, _ in specs if spec.HasField(field)]  # type: ignore[arg-type]
+    written = [(layer, getattr(spec, field)) for layer, spec, _ in specs if spec.HasField(field)]
     for layer, value in written[1:]:
         if value != written[0][1]:
             raise NetError(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,7 @@ import torch
 from caffeflow.engine.net import Net
 from caffeflow.engine.policies import PolicyState
 from caffeflow.engine.solver import Solver
-from caffeflow.errors import DataError, NetError, WeightsError
+from caffeflow.errors import DataError, WeightsError
 from caffeflow.files import write_text
 from caffeflow.proto.binary import (
     SolverStateArrays,
@@ -31,10 +31,9 @@ from caffeflow.proto.binary import (
     write_caffemodel,
     write_solverstate,
 )
-from caffeflow.proto.caffe_pb2 import SolverParameter
 
 _FORMAT: Final = 1
-_STATE_NAME: Final = re.compile(r"_iter_(\d+)\.solverstate$")
+_STATE_NAME: Final = re.compile(r"(.*)_iter_(\d+)\.solverstate")
 
 Positions = Mapping[str, Any]
 """Whatever the owner of the feeds wants to find again, as plain values."""
@@ -68,17 +67,12 @@ class SnapshotFiles:
         return f"{self.prefix}_iter_{self.iteration}.resume.json"
 
 
-def check_snapshots(solver: SolverParameter, prefix: str) -> None:
+def check_prefix(prefix: str) -> None:
     """Makes sure before the run that its snapshots can be written; makes their folder.
 
     Raises:
-        NetError: The solver asks for a format that is not written here.
         DataError: The folder cannot be written.
     """
-    if solver.snapshot_format == SolverParameter.HDF5:
-        raise NetError(
-            "snapshot_format is HDF5, which caffeflow does not write; remove the line, or write BINARYPROTO"
-        )
     probe = Path(f"{prefix}_iter_0.tempfile")
     try:
         probe.parent.mkdir(parents=True, exist_ok=True)
@@ -149,14 +143,27 @@ def resume_from(files: SnapshotFiles, solver: Solver) -> Positions:
     return positions
 
 
+def find_newest(prefix: str, *, run: str) -> SnapshotFiles | None:
+    """Returns the newest complete snapshot that a run has written, or None.
+
+    Args:
+        prefix: What the names begin with; other runs may have written there too.
+        run: The run, as `positions["run"]` of its snapshots names it.
+    """
+    for files in reversed(complete_snapshots(prefix)):
+        if _read_side(files.resume)["positions"].get("run") == run:
+            return files
+    return None
+
+
 def complete_snapshots(prefix: str) -> list[SnapshotFiles]:
     """Returns the snapshots with all their files, the oldest first."""
     folder, stem = Path(prefix).parent, Path(prefix).name
     found = []
-    for path in folder.glob(f"{_escaped(stem)}_iter_*.solverstate"):
-        match = _STATE_NAME.search(path.name)
-        if match and path.name == f"{stem}_iter_{match[1]}.solverstate":
-            files = SnapshotFiles(prefix, int(match[1]))
+    for path in folder.iterdir() if folder.is_dir() else ():
+        match = _STATE_NAME.fullmatch(path.name)
+        if match and match[1] == stem:
+            files = SnapshotFiles(prefix, int(match[2]))
             if Path(files.caffemodel).exists() and Path(files.resume).exists():
                 found.append(files)
     return sorted(found, key=lambda files: files.iteration)
@@ -220,13 +227,3 @@ def _find_weights(solverstate: str, learned_net: str) -> str:
         f"{solverstate}: its weights '{learned_net}' are missing{hint}; the name counts from the folder in"
         " which the snapshot was made: run there, or move the file"
     )
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([\[\]*?])", r"[\1]", name)
-
-
-def newest(prefixes: Sequence[str]) -> SnapshotFiles | None:
-    """Returns the complete snapshot with the most iterations, or None."""
-    found = [files for prefix in prefixes for files in complete_snapshots(prefix)]
-    return max(found, key=lambda files: files.iteration, default=None)

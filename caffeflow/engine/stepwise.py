@@ -62,7 +62,7 @@ class StepwiseExecutor:
         self.data: Final[dict[str, Tensor]] = {}
         self.diff: Final[dict[str, Tensor]] = {}
         self._records: Final = net.graph.phase == "TRAIN" if gradients is None else gradients
-        self._needs: Final = _needed_gradients(net.layers, force=force_backward)
+        self._needs: Final = needed_gradients(net.layers, force=force_backward)
         self._done: Final[dict[int, _Done]] = {}
         self._written: Final[set[Value]] = set()
         self._loss_weights: Final = {
@@ -213,7 +213,7 @@ class StepwiseExecutor:
             self.observer(layer, direction, seconds)
 
 
-def _needed_gradients(layers: Sequence[NetLayer], *, force: bool) -> dict[int, tuple[bool, ...]]:
+def needed_gradients(layers: Sequence[NetLayer], *, force: bool) -> dict[int, tuple[bool, ...]]:
     """Returns, for each layer that runs backward, which of its bottoms get a diff."""
     leading = leading_to_loss(layers)
     flowing: set[Value] = set()

@@ -41,6 +41,7 @@ class TestPass:
     __test__ = False
 
     def __init__(self, executor: FusedExecutor, next_feeds: NextFeeds, *, iterations: int) -> None:
+        self.net: Final = executor.net
         self._executor: Final = executor
         self._next_feeds: Final = next_feeds
         self._iterations: Final = iterations

@@ -1,0 +1,217 @@
+"""All that a training holds open: nets, executors, feeds and the solver, made from a solver's fields.
+
+The one rule to know: everything that can be wrong with solver, nets and data is found while a session
+is made, before anything is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+import torch
+
+from caffeflow.engine import setup_lines
+from caffeflow.engine.debug_info import DebugExecutor
+from caffeflow.engine.feed.opening import open_feed
+from caffeflow.engine.feed.protocol import Feed
+from caffeflow.engine.feed.sources import record_shape
+from caffeflow.engine.lines import LogLine
+from caffeflow.engine.net import Net
+from caffeflow.engine.policies import LearningRate
+from caffeflow.engine.solver import Executor, NextFeeds, Solver
+from caffeflow.engine.testing import TestPass
+from caffeflow.engine.training import Feeds, FusedExecutor, Precision
+from caffeflow.engine.updates import check_update
+from caffeflow.errors import NetError
+from caffeflow.proto.binary import read_caffemodel
+from caffeflow.proto.caffe_pb2 import SolverParameter
+from caffeflow.proto.matching import CopyPlan
+from caffeflow.proto.net import NetRole
+from caffeflow.proto.text import located
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionSettings:
+    """How to train, beside what the solver says.
+
+    Attributes:
+        device: Where to.
+        precision: Of the arithmetic.
+        seed: Of fillers, dropout, crops and mirrors.
+        on_line: Gets log lines while nets are made, and those of debug_info later.
+    """
+
+    device: torch.device
+    precision: Precision = "fp32"
+    seed: int = 0
+    on_line: Callable[[LogLine], None]
+
+
+class Session:
+    """A training that is ready to run; close it to stop the feeds.
+
+    Args:
+        parameters: The solver's fields.
+        train: The net to train.
+        tests: The nets to test, in the solver's order.
+        settings: Device, precision, seed.
+
+    Raises:
+        NetError: A solver or net that Caffe would refuse.
+        DataError: A source that cannot be read.
+    """
+
+    def __init__(
+        self,
+        parameters: SolverParameter,
+        train: NetRole,
+        tests: Sequence[NetRole],
+        settings: SessionSettings,
+    ) -> None:
+        check_solver(parameters)
+        self._settings: Final = settings
+        self._feeds: Final[list[dict[str, Feed]]] = []
+        torch.manual_seed(settings.seed)
+        with ExitStack() as opened:
+            net = self._build(train, seed=settings.seed)
+            executor = self._executor(parameters, net)
+            channels_last = isinstance(executor, FusedExecutor) and executor.channels_last
+            self.solver: Final = Solver(parameters, net, executor, channels_last=channels_last)
+            self.next_feeds: Final = self._open(train, net, opened)
+            self.tests: Final = [
+                self._test_pass(role, iterations, opened)
+                for role, iterations in zip(tests, parameters.test_iter, strict=True)
+            ]
+            self._opened: Final = opened.pop_all()
+
+    def __enter__(self) -> Self:
+        """Returns the session."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stops the feeds."""
+        self.close()
+
+    def close(self) -> None:
+        """Stops the feeds."""
+        self._opened.close()
+
+    @property
+    def nets(self) -> tuple[Net, ...]:
+        """The train net, then the test nets."""
+        return (self.solver.net, *(test.net for test in self.tests))
+
+    @property
+    def torch_version(self) -> str:
+        """What computes, for the record."""
+        return str(torch.__version__)
+
+    def load(self, weights: str) -> CopyPlan:
+        """Copies weights by layer name into the train net, whose blobs the test nets use.
+
+        Raises:
+            WeightsError: The file cannot be read or does not fit.
+        """
+        return self.solver.net.load(read_caffemodel(weights))
+
+    def positions(self) -> dict[str, Any]:
+        """Returns where every feed stands, for a snapshot."""
+        return {"feeds": [{name: feed.position() for name, feed in feeds.items()} for feeds in self._feeds]}
+
+    def restore(self, positions: Mapping[str, Any]) -> list[str]:
+        """Lets every feed go on from a snapshot; returns the names of layers that were not in it."""
+        unknown = []
+        kept = positions["feeds"]
+        for number, feeds in enumerate(self._feeds):
+            known = kept[number] if number < len(kept) else {}
+            for name, feed in feeds.items():
+                if name in known:
+                    feed.restore(known[name])
+                else:
+                    unknown.append(name)
+        return unknown
+
+    def _build(self, role: NetRole, *, seed: int | None) -> Net:
+        net = Net.of(role, record_shape=record_shape, seed=seed, device=self._settings.device)
+        for line in setup_lines.of_net(role, net):
+            self._settings.on_line(line)
+        return net
+
+    def _executor(self, parameters: SolverParameter, net: Net) -> Executor:
+        if parameters.debug_info:
+            return DebugExecutor(net, self._settings.on_line)
+        return FusedExecutor(net, precision=self._settings.precision)
+
+    def _test_pass(self, role: NetRole, iterations: int, opened: ExitStack) -> TestPass:
+        net = self._build(role, seed=None)
+        net.share(self.solver.net)
+        executor = FusedExecutor(net, precision=self._settings.precision)
+        return TestPass(executor, self._open(role, net, opened), iterations=iterations)
+
+    def _open(self, role: NetRole, net: Net, opened: ExitStack) -> NextFeeds:
+        feeds: dict[str, Feed] = {}
+        with located(role.net_file):
+            for layer in net.fed:
+                if layer.type == "Input":
+                    raise NetError(
+                        "is an Input layer, which brings no data to train on; use a Data or ImageData layer",
+                        layer=layer.name,
+                    )
+                feed = open_feed(
+                    layer.facts.node.layer,
+                    phase=layer.phase,
+                    seed=self._settings.seed,
+                    pin=self._settings.device.type == "cuda",
+                )
+                opened.callback(feed.close)
+                feeds[layer.name] = feed
+        self._feeds.append(feeds)
+        return _Batches(feeds)
+
+
+class _Batches:
+    """Calls all feeds of a net for their next batch."""
+
+    def __init__(self, feeds: Mapping[str, Feed]) -> None:
+        self._feeds: Final = tuple(feeds.items())
+
+    def __call__(self) -> Feeds:
+        """Returns the next batch of every feed."""
+        return {name: feed.next() for name, feed in self._feeds}
+
+
+def check_solver(parameters: SolverParameter) -> None:
+    """Looks at all fields of a solver that the engine reads.
+
+    Raises:
+        NetError: A field that Caffe would refuse, or that is not honoured here.
+    """
+    check_update(parameters)
+    LearningRate(parameters)
+    if parameters.average_loss < 1:
+        raise NetError(f"average_loss is {parameters.average_loss}; it must be at least 1")
+    if parameters.max_iter < 0 or parameters.display < 0 or parameters.snapshot < 0:
+        raise NetError("max_iter, display and snapshot must not be negative")
+    for position, iterations in enumerate(parameters.test_iter):
+        if iterations < 1:
+            raise NetError(f"test_iter number {position} is {iterations}; it must be at least 1")
+    if parameters.snapshot_format == SolverParameter.HDF5:
+        raise NetError(
+            "snapshot_format is HDF5, which caffeflow does not write; remove the line, or write BINARYPROTO"
+        )
+    if parameters.eval_type != "classification":
+        raise NetError(
+            f"eval_type is '{parameters.eval_type}'; the embedded engine tests 'classification' only"
+        )
+
+
+def ignored_fields(parameters: SolverParameter) -> Iterator[str]:
+    """Yields a remark for each field that is given and has no effect here."""
+    if parameters.snapshot_diff:
+        yield "snapshot_diff has no effect: snapshots hold weights only"
+    wants_gpu = parameters.HasField("solver_mode") and parameters.solver_mode == SolverParameter.GPU
+    if wants_gpu and not torch.cuda.is_available():
+        yield "solver_mode is GPU, but PyTorch finds none: training on the CPU"

@@ -1,0 +1,72 @@
+"""Made-up batches for nets whose data is not there: for timing, for calibration, for comparisons.
+
+The one rule to know: pixels are in 0 to 255 before a layer's mean and scale, with large patches and fine
+grain, so that images differ from each other after pooling too; labels are classes that the net has.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from caffeflow.engine.net import Net, NetLayer
+from caffeflow.layers.params import canonical_axis
+from caffeflow.layers.spec import Shape
+from caffeflow.proto.caffe_pb2 import TransformationParameter
+from caffeflow.proto.graph import Value
+
+_READ_LABELS = ("SoftmaxWithLoss", "Accuracy")
+_PATCHES = 5  # patches along a side
+_GRAIN = 0.35  # share of the range that changes from pixel to pixel
+_MEAN_OF_IMAGES = 118.0  # what a mean file of photographs would hold
+
+
+def synthetic_feeds(net: Net, *, seed: int) -> dict[str, tuple[Tensor, ...]]:
+    """Returns tops for every layer of a net that is fed from outside."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        layer.name: tuple(
+            _make_top(net, layer, value, shape, generator)
+            for value, shape in zip(layer.facts.node.tops, layer.facts.tops, strict=False)
+        )
+        for layer in net.fed
+    }
+
+
+def synthetic_images(shape: Shape, generator: torch.Generator) -> Tensor:
+    """Returns pixels from 0 to 255; shapes other than (N, C, H, W) get noise alone."""
+    grain = torch.rand(shape, generator=generator)
+    if len(shape) != 4:
+        return grain * 255
+    coarse = torch.rand((*shape[:2], _PATCHES, _PATCHES), generator=generator)
+    patches = functional.interpolate(coarse, size=shape[2:], mode="bilinear", align_corners=False)
+    return (patches * (1 - _GRAIN) + grain * _GRAIN) * 255
+
+
+def _make_top(net: Net, layer: NetLayer, value: Value, shape: Shape, generator: torch.Generator) -> Tensor:
+    classes = _classes(net, value)
+    is_second = layer.type in ("Data", "ImageData") and value != layer.facts.node.tops[0]
+    if classes or is_second:
+        return torch.randint(0, classes or 1, shape, generator=generator).float()
+    return _transform(synthetic_images(shape, generator), layer)
+
+
+def _classes(net: Net, value: Value) -> int:
+    """Returns how many classes the readers of a top of labels tell apart; 0 if it is no such top."""
+    found = []
+    for layer in net.layers:
+        if layer.type in _READ_LABELS and layer.facts.node.bottoms[1] == value:
+            scores = layer.facts.bottoms[0]
+            found.append(scores[canonical_axis(layer.facts.params.axis, len(scores))])
+    return min(found, default=0)
+
+
+def _transform(pixels: Tensor, layer: NetLayer) -> Tensor:
+    """Subtracts the mean and scales as the layer would; inputs without such settings are centred."""
+    param: TransformationParameter = layer.facts.node.layer.transform_param
+    means = list(param.mean_value) or [_MEAN_OF_IMAGES if param.mean_file else 0.0]
+    if layer.type not in ("Data", "ImageData"):
+        means = [_MEAN_OF_IMAGES]
+    mean = torch.tensor(means).view(-1, *[1] * (pixels.dim() - 2))
+    return (pixels - mean) * param.scale

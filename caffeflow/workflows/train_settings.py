@@ -1,0 +1,140 @@
+"""What a user can ask of a training, and what the record of an earlier run decides on --resume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from caffeflow.errors import UsageError
+from caffeflow.proto.caffe_pb2 import SolverParameter
+from caffeflow.workflows.run_folder import read_record
+
+Engine = Literal["torch", "caffe"]
+
+_MODELS: Final = Path("models")
+_RECORDED: Final = (
+    "weights", "snapshot", "device", "gpu", "precision", "iterations", "level", "stages", "engine",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """A training as asked for; None where the solver decides, or on --resume the run's record.
+
+    Attributes:
+        solver: The solver file.
+        engine: What trains.
+        caffe: The real caffe's program, for that engine.
+        weights: Caffemodels to begin from.
+        snapshot: A solverstate to go on from, by Caffe's rule.
+        resume: Go on with the newest unfinished run as if it had never stopped.
+        out_dir: The run folder; None: the next number under runs/.
+        device: `cpu`, `cuda` or `auto`.
+        gpu: Numbers as Caffe's `-gpu` takes them.
+        precision: `fp32` or `bf16`.
+        iterations: In place of the solver's max_iter.
+        seed: In place of the solver's random_seed.
+        level: For the include and exclude rules of the train net.
+        stages: Likewise.
+        command: What was typed, for the record.
+    """
+
+    solver: Path
+    engine: Engine | None = None
+    caffe: Path | None = None
+    weights: tuple[str, ...] | None = None
+    snapshot: str | None = None
+    resume: bool = False
+    out_dir: Path | None = None
+    device: str | None = None
+    gpu: str | None = None
+    precision: Literal["fp32", "bf16"] | None = None
+    iterations: int | None = None
+    seed: int | None = None
+    level: int | None = None
+    stages: tuple[str, ...] | None = None
+    command: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Looks for options that contradict each other.
+
+        Raises:
+            UsageError: There are such.
+        """
+        if self.weights and self.snapshot:
+            raise UsageError(
+                "--weights and --snapshot were given: a snapshot brings its weights with it; give one of them"
+            )
+        if self.resume and (self.weights or self.snapshot):
+            other = "--weights" if self.weights else "--snapshot"
+            raise UsageError(f"--resume goes on with what its run had, so it takes no {other}")
+        if self.engine == "caffe" and self.precision == "bf16":
+            raise UsageError("the real caffe computes in fp32 only; --precision bf16 needs --engine torch")
+        if self.engine != "caffe" and self.caffe is not None:
+            raise UsageError("--caffe names the program of --engine caffe; give that too")
+
+    def as_record(self) -> dict[str, Any]:
+        """Returns what a resumed run needs to know, as plain values."""
+        return {name: getattr(self, name) for name in _RECORDED}
+
+    def completed_by(self, record: Mapping[str, Any]) -> TrainSettings:
+        """Returns the settings with what was not given taken from the record of an earlier run."""
+        earlier = dict(record["settings"])
+        for name in ("weights", "stages"):
+            if earlier.get(name) is not None:
+                earlier[name] = tuple(earlier[name])
+        missing = {
+            name: earlier[name] for name in _RECORDED if name in earlier and getattr(self, name) is None
+        }
+        if self.device or self.gpu:  # these two are one choice
+            missing.pop("device", None)
+            missing.pop("gpu", None)
+        return replace(self, **missing, seed=record["seed"] if self.seed is None else self.seed)
+
+    def weights_for(self, parameters: SolverParameter) -> list[str]:
+        """Returns the caffemodels to load: those given, else the solver's own unless a snapshot is."""
+        if self.snapshot:
+            return []
+        given = self.weights or tuple(parameters.weights)
+        return [name.strip() for entry in given for name in entry.split(",") if name.strip()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainReport:
+    """What a training left behind.
+
+    Attributes:
+        run_dir: The run folder.
+        iterations: Updates done.
+        is_complete: Whether that is all of them; False after a stop.
+        weights: The newest snapshot's caffemodel, if there is one.
+        results: Scores by name: the last and the best.
+    """
+
+    run_dir: Path
+    iterations: int
+    is_complete: bool
+    weights: Path | None
+    results: Mapping[str, Any]
+
+
+def find_solver(run_dir: Path | None = None, *, models: Path = _MODELS) -> Path:
+    """Returns the solver of a run that goes on, or the only one under models/.
+
+    Raises:
+        UsageError: There is none, or there are several.
+    """
+    if run_dir is not None:
+        return Path(read_record(run_dir)["solver"])
+    found = sorted(path for path in models.glob("*/solver*.prototxt") if path.name != "solver_test.prototxt")
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(
+            f"there is no solver under {models}/; render a net first, such as: caffeflow render lenet"
+            " (or give a solver of your own with --solver FILE)"
+        )
+    choices = "".join(f"\n  caffeflow train --solver {path}" for path in found)
+    raise UsageError(f"there are {len(found)} solvers under {models}/; say which one:{choices}")
