@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ GradientOracle = Callable[[Arrays, Arrays, Arrays], Sequence[np.ndarray]]
 SEED = 11
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
     """One layer to be put through the battery.
 
@@ -72,7 +73,7 @@ class Case:
     @property
     def type(self) -> str:
         """The layer type."""
-        return self.facts().spec.type
+        return self.facts.spec.type
 
     def values(self) -> Arrays:
         """The bottoms' values, always the same for a case."""
@@ -84,6 +85,7 @@ class Case:
             for bottom in self.bottoms
         ]
 
+    @cached_property
     def facts(self) -> LayerFacts:
         """What shape inference says about the layer, in a net of its own."""
         names = [] if self.fed else [f"b{index}" for index in range(len(self.bottoms))]
@@ -102,7 +104,7 @@ class Case:
 
     def module(self, *, double: bool = False) -> LayerModule:
         """A fresh module with the case's blobs."""
-        facts = self.facts()
+        facts = self.facts
         setup = Setup(
             layer=facts.node.layer,
             params=facts.params,
@@ -126,7 +128,7 @@ class Case:
         if self.blobs is not None:
             return [np.asarray(blob, np.float32) for blob in self.blobs]
         rng = np.random.default_rng(SEED)
-        return [np.asarray(rng.standard_normal(blob.shape), np.float32) for blob in self.facts().blobs]
+        return [np.asarray(rng.standard_normal(blob.shape), np.float32) for blob in self.facts.blobs]
 
 
 def doubles(arrays: Sequence[np.ndarray]) -> Arrays:
@@ -142,14 +144,14 @@ def check_layer(case: Case) -> None:
 
 def check_reads_and_infers(case: Case) -> None:
     """The text reads, and the layer has as many tops as it says."""
-    facts = case.facts()
+    facts = case.facts
     assert len(facts.tops) == case.tops
     assert all(dim > 0 for top in facts.tops for dim in top)
 
 
 def check_shapes_are_real(case: Case) -> None:
     """Inferred shapes = shapes of the real tops = shapes of tops on the meta device."""
-    facts, module = case.facts(), case.module()
+    facts, module = case.facts, case.module()
     real = [tuple(top.shape) for top in run(module, case.values())]
     assert real == list(facts.tops)
     meta = module.to("meta")
@@ -207,7 +209,7 @@ def _compare_with_gradient_oracle(
 
 def check_blobs(case: Case) -> None:
     """The learned blobs have the declared names and shapes, and come back from a caffemodel."""
-    facts, module = case.facts(), case.module()
+    facts, module = case.facts, case.module()
     assert tuple(blob.name for blob in facts.blobs) == case.names
     assert [tuple(blob.shape) for blob in module.learned] == [blob.shape for blob in facts.blobs]
     trained = [blob.name for blob in facts.blobs if blob.trained]
