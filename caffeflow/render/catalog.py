@@ -135,12 +135,11 @@ def find_net(name: str, variant: str | None = None) -> Net:
 
 def _build(path: Path, name: str, variant: str | None) -> Net:
     facts = _read(path)
-    variants = {
-        key: body for key, body in facts.get("variants", {}).items() if body.get("net_name", name) == name
-    }
+    every = facts.get("variants", {})
+    variants = {key: body for key, body in every.items() if body.get("net_name", name) == name}
     chosen = variant if variant is not None else next(iter(variants), "")
     if chosen and chosen not in variants:
-        hint = suggestion(chosen, variants) or f"; it has {', '.join(variants) or 'no variants'}"
+        hint = suggestion(chosen, every) or f"; it has {', '.join(every) or 'no variants'}"
         raise TemplateError(f"net '{name}' has no variant '{chosen}'{hint}")
     body: Mapping[str, Any] = variants.get(chosen, {})
     merged = {

@@ -60,8 +60,11 @@ def num(value: float) -> str:
     """Returns a number as Caffe prints it: as few digits as give the same float32."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TemplateError(f"'{value}' is not a number; expected one before the filter 'num'")
-    short = f"{value:.6g}"
-    return short if _as_float32(float(short)) == _as_float32(value) else f"{value:.9g}"
+    if isinstance(value, int):
+        return str(value)
+    stored = _as_float32(value)
+    short = f"{stored:.6g}"
+    return short if _as_float32(float(short)) == stored else f"{stored:.9g}"
 
 
 def quoted(value: object) -> str:

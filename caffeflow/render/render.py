@@ -36,7 +36,11 @@ class Rendered:
 
 
 def render_in_memory(
-    name: str, *, variant: str | None = None, assignments: Mapping[str, str] | None = None
+    name: str,
+    *,
+    variant: str | None = None,
+    assignments: Mapping[str, str] | None = None,
+    working_dir: Path | None = None,
 ) -> Rendered:
     """Returns a net's files as they are without any dataset, for those that only look at the net.
 
@@ -44,12 +48,13 @@ def render_in_memory(
         name: A net's name or alias.
         variant: One of its variants, or None for its first.
         assignments: Variable name to text.
+        working_dir: Where paths begin; None for the working folder.
 
     Raises:
         TemplateError: An unknown net, variant or variable, or values that do not fit.
     """
     net = find_net(name, variant)
-    places = Places(out_dir=Path("models") / net.name, working_dir=Path.cwd())
+    places = Places(out_dir=Path("models") / net.name, working_dir=working_dir or Path.cwd())
     resolution = resolve(net, stand_in(net.dataset, Path("data")), places, assignments or {})
     return render_files(resolution, command=f"caffeflow render {net.name}")
 

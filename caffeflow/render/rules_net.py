@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from caffeflow.errors import TemplateError
 from caffeflow.render.resolve import Resolution, overlay_small_input
 
@@ -39,6 +41,8 @@ def _check_classes(resolution: Resolution) -> None:
 
 def _fit_input_size(resolution: Resolution) -> None:
     stored, wanted = resolution.dataset.size, resolution["net.input_size"]
+    if resolution.dataset.is_missing:
+        _fit_missing_dataset(resolution)
     if stored is None or "net.input_size" in resolution.given:
         return
     if stored[0] < wanted[0] or stored[1] < wanted[1]:
@@ -48,6 +52,19 @@ def _fit_input_size(resolution: Resolution) -> None:
             f"the images of '{name}' are {_by(stored)}, smaller than the recipe's input of {_by(wanted)}:"
             f" the net takes {_by(stored)}"
         )
+
+
+def _fit_missing_dataset(resolution: Resolution) -> None:
+    """Takes images that nobody has made yet to be of the input's size, where the recipe's would not do."""
+    dataset, (height, width) = resolution.dataset, resolution["net.input_size"]
+    stored = dataset.size or (height, width)
+    if height == width and height <= min(stored):
+        return
+    resolution.dataset = replace(dataset, height=height, width=width)
+    resolution.notes.append(
+        f"an input of {_by((height, width))} is taken to be the images' own size: prepare them with"
+        f" --resize {_by((height, width))}"
+    )
 
 
 def _decide_top5(resolution: Resolution) -> None:

@@ -66,7 +66,7 @@ class Variable:
         """
         if self.allowed and value not in self.allowed:
             known = ", ".join(str(each) for each in self.allowed)
-            near = suggestion(str(value), [str(each) for each in self.allowed])
+            near = suggestion(value, self.allowed) if self.type == "str" else ""
             raise TemplateError(f"{self.name}: '{value}' is not allowed; expected one of {known}{near}")
         if self.minimum is not None:
             elements = value if isinstance(value, tuple) else (value,)

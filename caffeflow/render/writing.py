@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from caffeflow.errors import TemplateError, UsageError
@@ -13,7 +13,7 @@ from caffeflow.files import write_text
 _EXECUTABLE = 0o111
 
 
-def check_free(out_dir: Path, names: Mapping[str, str]) -> None:
+def check_free(out_dir: Path, names: Iterable[str]) -> None:
     """Refuses to replace files.
 
     Raises:
@@ -31,33 +31,35 @@ def check_free(out_dir: Path, names: Mapping[str, str]) -> None:
 def write_files(out_dir: Path, texts: Mapping[str, str]) -> list[Path]:
     """Writes the files, scripts as executables, and the folder for snapshots; returns the paths.
 
-    A new folder appears whole: it is filled under another name and then renamed. In a folder that
-    is there, each file is replaced whole, the solver last of all prototxts, since training starts from it.
+    All is written into a folder beside and moved when it is complete, so that a full disk leaves
+    nothing behind and nothing half replaced.
 
     Raises:
-        TemplateError: The disk refuses.
+        TemplateError: The folder cannot be made or filled.
+        DataError: The disk is full.
     """
+    beside = out_dir.parent / f".{out_dir.name}.{os.getpid()}"
     try:
         out_dir.parent.mkdir(parents=True, exist_ok=True)
-        if out_dir.exists():
-            _fill(out_dir, texts)
+        beside.mkdir()
+        _fill(beside, texts)
+        if out_dir.is_dir():
+            (out_dir / "snapshots").mkdir(exist_ok=True)
+            for name in texts:
+                (beside / name).replace(out_dir / name)
         else:
-            filled = Path(tempfile.mkdtemp(dir=out_dir.parent, prefix=f".{out_dir.name}."))
-            try:
-                _fill(filled, texts)
-                filled.chmod(out_dir.parent.stat().st_mode)
-                filled.rename(out_dir)
-            finally:
-                shutil.rmtree(filled, ignore_errors=True)
+            beside.rename(out_dir)
     except OSError as error:
         raise TemplateError(f"{out_dir}: cannot write: {error.strerror}") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
     return [out_dir / name for name in texts]
 
 
 def _fill(folder: Path, texts: Mapping[str, str]) -> None:
-    (folder / "snapshots").mkdir(exist_ok=True)
-    for name in sorted(texts, key=lambda each: each == "solver.prototxt"):
+    (folder / "snapshots").mkdir()
+    for name, text in texts.items():
         path = folder / name
-        write_text(path, texts[name])
+        write_text(path, text)
         if path.suffix == ".sh":
             path.chmod(path.stat().st_mode | _EXECUTABLE)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from caffeflow.data.manifest import Manifest, Split, find_datasets, read_manifest
-from caffeflow.errors import DataError, UsageError
+from caffeflow.errors import DataError, NetError, UsageError
 from caffeflow.render.catalog import Net, find_net
 from caffeflow.render.check import Figures, check
 from caffeflow.render.dataset import Dataset, stand_in
@@ -81,7 +81,12 @@ def render_net(request: Request, *, is_dry_run: bool = False, force: bool = Fals
     rendered = render_files(resolution, command=request.command)
     if not (is_dry_run or force):
         check_free(out_dir, rendered.texts)
-    figures = check(rendered.texts, out_dir=out_dir, record_shape=_record_shape(resolution))
+    try:
+        figures = check(rendered.texts, out_dir=out_dir, record_shape=_record_shape(resolution))
+    except NetError as error:
+        height, width = resolution["net.input_size"]
+        error.what += f" (rendered for an input of {height}x{width}; nothing is written)"
+        raise
     paths = [] if is_dry_run else write_files(out_dir, rendered.texts)
     return Report(rendered=rendered, figures=figures, out_dir=out_dir, paths=paths)
 

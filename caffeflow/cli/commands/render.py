@@ -45,24 +45,22 @@ _VARIABLES = {
 @click.command("render", epilog="Example: caffeflow render lenet --dry-run --classes 10 --max-iter 500")
 @click.argument("net", required=False)
 @click.option("--list", "list_nets", is_flag=True, help="List the nets, as does no NET at all.")
-@click.option(
-    "--show", is_flag=True, help="Print the net's variables: value, allowed values, meaning, source."
-)
+@click.option("--show", is_flag=True, help="Print the net's variables.")
 @click.option("--variant", metavar="NAME", help="Variant of the net.")
 @click.option(
     "--data", "data_dir", type=options.FOLDER, help="Dataset folder [default: the only one in data/]."
 )
 @click.option("--classes", metavar="N", help="Outputs of the last layer [default: the dataset's].")
-@click.option("--input-size", metavar="N|HxW", help="Height and width of the net's input.")
+@click.option("--input-size", metavar="SIZE", help="Side of the net's input, or HxW.")
 @click.option("--width", metavar="FACTOR", help="Width multiplier, for nets that have one.")
-@click.option("--activation", metavar="relu|relu6|clip", help="What stands for each ReLU.")
-@click.option("--conv-engine", metavar="caffe|cudnn|default", help="Engine of depthwise convolutions.")
-@click.option("--pool", metavar="caffe|floor|slice", help="How resnet50's first pooling rounds.")
-@click.option("--backend", metavar="lmdb|imagedata", help="Kind of data layer.")
+@click.option("--activation", metavar="KIND", help="relu, relu6 or clip (0 to 6).")
+@click.option("--conv-engine", metavar="ENGINE", help="Of depthwise convolutions: caffe, cudnn, default.")
+@click.option("--pool", metavar="KIND", help="Rounding of resnet50's pooling: caffe, floor, slice.")
+@click.option("--backend", metavar="KIND", help="Kind of data layer: lmdb or imagedata.")
 @click.option("--batch-size", metavar="N", help="Training images in a batch.")
 @click.option("--test-batch-size", metavar="N", help="Test images in a batch.")
-@click.option("--mean", metavar="file|values|none|B,G,R", help="What is subtracted from the pixels.")
-@click.option("--scale", metavar="S|B,G,R", help="Factor on the pixels; three make a frozen depthwise layer.")
+@click.option("--mean", metavar="MEAN", help="What is subtracted: file, values, none, or numbers B,G,R.")
+@click.option("--scale", metavar="SCALE", help="Factor on the pixels; three (B,G,R) make a frozen layer.")
 @click.option("--solver", metavar="TYPE", help="Update rule: SGD, Nesterov, Adam, ….")
 @click.option("--base-lr", metavar="RATE", help="Learning rate to start from.")
 @click.option("--lr-policy", metavar="NAME", help="How the rate changes: fixed, step, poly, ….")
@@ -168,11 +166,12 @@ def _print_variables(request: Request, as_json: bool) -> None:
         return
     from rich.table import Table
 
-    table = Table("variable", "type", "value", "default", "allowed", "help", "source", box=None)
+    table = Table(
+        "variable", "value", "type", "default", "allowed", "what it is, and why this value", box=None
+    )
     for row in rows:
-        table.add_row(
-            *(_word(row[key]) for key in ("name", "type", "value", "default", "allowed", "help", "source"))
-        )
+        about = f"{row['help']} [{row['source']}]" + (f" {row['option']}" if row["option"] else "")
+        table.add_row(*(_word(row[key]) for key in ("name", "value", "type", "default", "allowed")), about)
     console.result(table)
 
 
