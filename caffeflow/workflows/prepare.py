@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -131,12 +132,14 @@ def prepare(request: Request, watch: Watch) -> Report:
     def on_forecast(expected: Forecast) -> None:
         watch.on_forecast(expected)
         clock.start()
+        stop.arm()
 
     def on_progress(progress: Progress) -> None:
+        stop.arm()
         clock.see(progress)
         watch.on_progress(progress)
 
-    with stop_request() as stop:
+    with stop_request() as stop, _no_empty_parents(out_dir):
         try:
             manifest = build(
                 list_jobs,
@@ -206,11 +209,23 @@ def out_dir_of(request: Request) -> Path:
     return request.out_dir if request.out_dir is not None else DATA_DIR / name_of(request.source)
 
 
+@contextmanager
+def _no_empty_parents(out_dir: Path) -> Iterator[None]:
+    """Removes the folders above a dataset again, if they were made for it and it came to nothing."""
+    made = [parent for parent in out_dir.parents if not parent.exists()]
+    try:
+        yield
+    finally:
+        for parent in made:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+
+
 def _origin(source: Source) -> dict[str, Any]:
-    """Returns the source's settings as plain values, paths absolute; how to fetch is not part of them."""
+    """Returns the source's settings as plain values, paths resolved; how to fetch is not part of them."""
     passing = {"download", "check_md5", "raw_dir", "edition", "seed"}
     return {
-        name: str(value.absolute()) if isinstance(value, Path) else value
+        name: str(value.resolve()) if isinstance(value, Path) else value
         for name, value in asdict(source).items()
         if name not in passing
     }

@@ -15,23 +15,27 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 class StopRequest:
     """Knows whether the user asked to stop; work that can stop safely calls it from time to time.
 
-    Before the work has called it once, and from the second signal on, a signal is a KeyboardInterrupt:
-    there is nothing yet to keep safe, or the user does not want to wait.
+    Before it is armed, and from the second signal on, a signal is a KeyboardInterrupt: there is nothing yet
+    to keep safe, or the user does not want to wait.
     """
 
     def __init__(self) -> None:
-        self._is_heard = False
+        self._is_armed = False
         self._is_asked = False
 
     def __call__(self) -> bool:
-        """Returns whether to stop."""
-        self._is_heard = True
+        """Returns whether to stop; who asks will go on asking, so this arms it too."""
+        self.arm()
         return self._is_asked
+
+    def arm(self) -> None:
+        """Makes the next signal a request: from here on there is something to keep safe."""
+        self._is_armed = True
 
     def ask(self, signum: int = signal.SIGINT, frame: FrameType | None = None) -> None:
         """Asks to stop; it is also a signal handler."""
         del signum, frame
-        if self._is_asked or not self._is_heard:
+        if self._is_asked or not self._is_armed:
             raise KeyboardInterrupt
         self._is_asked = True
 
