@@ -98,7 +98,7 @@ def blob_statistics(layer: LayerArrays, index: int) -> BlobStatistics:
         zeros=1 - np.count_nonzero(array) / array.size if array.size else 0.0,
         nans=int(np.isnan(array).sum()),
         infinities=int(np.isinf(array).sum()),
-        looks_like=looks_like(array, moments) if finite.size == array.size else "",
+        looks_like=_guess(layer.type, array, moments) if finite.size == array.size else "",
     )
 
 
@@ -131,11 +131,8 @@ def moments_of(values: Array) -> Moments:
 
 def looks_like(array: Array, moments: Moments) -> str:
     """Returns the filler that finite values look drawn from, or an empty string."""
-    if not array.size:
-        return ""
-    first = float(array.flat[0])
-    if bool((array == array.flat[0]).all()):
-        return f"constant {first:g}"
+    if array.size and bool((array == array.flat[0]).all()):
+        return f"constant {float(array.flat[0]):g}"
     if array.size < _FEWEST_TO_JUDGE:
         return ""
     if _is_bilinear(array):
@@ -145,6 +142,13 @@ def looks_like(array: Array, moments: Moments) -> str:
     if _has_shape_of(moments, array.size, kurtosis=3.0, kurtosis_spread=4.9, skewness_spread=2.45):
         return _gaussian(array, moments)
     return ""
+
+
+def _guess(layer_type: str, array: Array, moments: Moments) -> str:
+    # Statistics come from data, which may well be gaussian; only that they are still the first is telling.
+    if layer_type == "BatchNorm" and moments.std != 0:
+        return ""
+    return looks_like(array, moments)
 
 
 def _has_shape_of(

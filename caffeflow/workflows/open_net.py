@@ -1,8 +1,7 @@
 """From what a user types for a net (a catalogue name, a prototxt, a folder) to its layers and shapes.
 
 A catalogue name, with `:variant` behind it if it has variants, is rendered in memory with the recipe's
-own dataset, so that its figures do not depend on what lies around. Nothing here imports torch unless
-the records of a data layer must be looked at.
+own dataset, so that its figures do not depend on what lies around. Nothing here needs torch.
 """
 
 from __future__ import annotations
@@ -32,12 +31,14 @@ class Ask:
         phase: Which layers the net has; `TRAIN` takes a catalogue net's or a folder's train_val file.
         record: (C, H, W) of a data layer's records, in place of looking at the source.
         assignments: Variable name to text, for catalogue nets.
+        batch_size: Items at once, in place of what the file says.
     """
 
     net: str
     phase: Phase = "TEST"
     record: Shape | None = None
     assignments: Mapping[str, str] = field(default_factory=dict)
+    batch_size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +93,29 @@ def open_net(ask: Ask) -> OpenedNet:
         record = record or recipe_record
     with located(net_file):
         net = filter_net(net_file.net, net_state(ask.phase))
+        if ask.batch_size is not None:
+            set_batch_size(net, ask.batch_size)
         graph = build_graph(net)
     look = _fixed(record) if record else _record_shape
     return OpenedNet(label=_label(ask.net), net_file=net_file, net=net, graph=graph, record_shape=look)
+
+
+def set_batch_size(net: NetParameter, batch_size: int) -> None:
+    """Sets how many items the data, dummy data and input layers of a net bring at once."""
+    for layer in net.layer:
+        match layer.type:
+            case "Data":
+                layer.data_param.batch_size = batch_size
+            case "ImageData":
+                layer.image_data_param.batch_size = batch_size
+            case "Input" | "DummyData":
+                param = layer.input_param if layer.type == "Input" else layer.dummy_data_param
+                for shape in param.shape:
+                    if shape.dim:
+                        shape.dim[0] = batch_size
+                if layer.type == "DummyData" and layer.dummy_data_param.num:
+                    tops = len(layer.dummy_data_param.num)
+                    layer.dummy_data_param.num[:] = [batch_size] * tops
 
 
 def shape_of_text(text: str) -> Shape:

@@ -1,0 +1,122 @@
+"""`caffeflow weights show` and `caffeflow weights init`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from caffeflow.cli import console, options
+from caffeflow.cli.net_options import NetOptions, net_options
+
+if TYPE_CHECKING:
+    from caffeflow.weights.arrays import BlobStatistics
+
+
+@click.group("weights", epilog="Example: caffeflow weights init lenet --out lenet.caffemodel")
+def command() -> None:
+    """Look into caffemodels, and make the first one of a net."""
+
+
+@command.command(epilog="Example: caffeflow weights show lenet.caffemodel")
+@click.argument("path", metavar="FILE", type=options.FILE)
+@click.option("--layer", help="Only this layer.")
+@options.json_output
+def show(path: Path, layer: str | None, as_json: bool) -> None:
+    """Show each learned blob: shape, least, greatest, mean, deviation, zeros, nan, and what it looks like.
+
+    "Looks like" names the filler that values still seem drawn from: layers that no training has touched, or
+    that were not copied.
+    """
+    from caffeflow.workflows.weights import show as statistics
+
+    blobs = statistics(path, layer=layer)
+    if as_json:
+        console.json([_as_json(blob) for blob in blobs])
+        return
+    _print_table(blobs)
+    bad = [f"{blob.layer} ({blob.blob})" for blob in blobs if blob.nans or blob.infinities]
+    if bad:
+        console.warning(f"values that are nan or infinite in {', '.join(bad)}")
+
+
+@command.command(epilog="Example: caffeflow weights init lenet --calibrate --out lenet.caffemodel")
+@click.argument("asked", metavar="NET|FILE")
+@net_options(phase="TRAIN")
+@options.out_file("The caffemodel to write.", required=True)
+@options.seed
+@click.option(
+    "--calibrate",
+    is_flag=True,
+    help="Scale weights to outputs of order 1, and average BatchNorm's statistics.",
+)
+@click.option("--data", "data_dir", type=options.FOLDER, help="Dataset to calibrate on, not made-up images.")
+@click.option(
+    "--batches", type=click.IntRange(min=1), default=4, show_default=True, help="Batches to calibrate on."
+)
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=16, show_default=True, help="Items in such a batch."
+)
+@options.force
+def init(
+    asked: str,
+    net: NetOptions,
+    out_path: Path,
+    seed: int,
+    calibrate: bool,
+    data_dir: Path | None,
+    batches: int,
+    batch_size: int,
+    force: bool,
+) -> None:
+    """Write the weights that a net begins with, as its fillers draw them.
+
+    The numbers drawn are not Caffe's, their distributions are. With --calibrate the net is good for
+    comparing engines before anything is trained.
+    """
+    from caffeflow.workflows.weights import InitRequest, initialize
+
+    (ask,) = net.asks([asked])
+    request = InitRequest(
+        ask=replace(ask, batch_size=batch_size), out=out_path, seed=seed, is_calibrated=calibrate,
+        data_dir=data_dir, batches=batches, force=force,
+    )  # fmt: skip
+    report = initialize(request)
+    if report.without_filler:
+        what = "msra was taken" if calibrate else "they are zeros, as in Caffe"
+        console.note(f"no weight_filler in {', '.join(report.without_filler)}: {what}")
+    for layer in report.rescaled:
+        console.note(
+            f"{layer.layer}: standard deviation of the output {layer.before:.3g} -> {layer.after:.3g}"
+        )
+    console.plain(f"{out_path}: {report.values:,} values")
+
+
+def _as_json(blob: BlobStatistics) -> dict[str, object]:
+    from dataclasses import asdict
+
+    fields = asdict(blob) | {"shape": list(blob.shape)}
+    # JSON has no word for nan; a blob of nothing else has no minimum, maximum, mean or deviation.
+    return {name: None if value != value else value for name, value in fields.items()}
+
+
+def _print_table(blobs: list[BlobStatistics]) -> None:
+    from caffeflow.report.summary import shape_text
+    from caffeflow.report.tables import table
+
+    columns = ("layer", "blob", "shape", ">min", ">max", ">mean", ">std", ">zeros", ">nan", "looks like")
+    rows = [
+        (
+            blob.layer, f"{blob.type} {blob.blob}", shape_text(blob.shape), f"{blob.minimum:.4g}",
+            f"{blob.maximum:.4g}", f"{blob.mean:.4g}", f"{blob.std:.4g}",
+            f"{blob.zeros:.1%}" if blob.zeros else "",
+            f"{blob.nans + blob.infinities:,}" if blob.nans + blob.infinities else "", blob.looks_like,
+        )
+        for blob in blobs
+    ]  # fmt: skip
+    values = sum(blob.count for blob in blobs)
+    layers = len({blob.layer for blob in blobs})
+    footer = (f"{layers} layers", f"{len(blobs)} blobs", f"{values:,} values", *[""] * 7)
+    console.result(table(columns, rows, footer=footer))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import torch
+
+from caffeflow.engine.net import Net
+from caffeflow.engine.synthetic import synthetic_feeds, synthetic_images
+from caffeflow.layers.inference import infer
+from caffeflow.proto.caffe_pb2 import NetParameter
+from caffeflow.proto.graph import build_graph
+from caffeflow.proto.net import filter_net, net_state
+from caffeflow.proto.text import parse
+
+TRAIN_NET = """
+layer { name: "data" type: "Data" top: "data" top: "label" data_param { source: "nowhere" batch_size: 30 }
+  transform_param { crop_size: 11 scale: 0.5 mean_value: 100 mean_value: 110 mean_value: 120 } }
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip" inner_product_param { num_output: 7 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+"""
+
+
+def net_of(text: str) -> Net:
+    graph = build_graph(filter_net(parse(text, NetParameter(), source="net"), net_state("TRAIN")))
+    return Net(graph, infer(graph, record_shape=lambda _: (3, 13, 17)))
+
+
+def test_images_are_as_the_data_layer_would_make_them() -> None:
+    data, _ = synthetic_feeds(net_of(TRAIN_NET), seed=1)["data"]
+    assert data.shape == (30, 3, 11, 11)
+    for channel, mean in enumerate((100, 110, 120)):
+        pixels = data[:, channel] / 0.5 + mean
+        assert 0 <= pixels.min() < 60
+        assert 200 < pixels.max() <= 255
+
+
+def test_labels_are_classes_of_the_net() -> None:
+    _, label = synthetic_feeds(net_of(TRAIN_NET), seed=1)["data"]
+    assert label.shape == (30,)
+    assert label.dtype == torch.float32
+    assert set(label.tolist()) <= set(range(7))
+    assert len(set(label.tolist())) > 3
+
+
+def test_labels_that_nothing_counts_are_zero() -> None:
+    text = TRAIN_NET.replace("SoftmaxWithLoss", "EuclideanLoss").replace("num_output: 7", "num_output: 1")
+    _, label = synthetic_feeds(net_of(text), seed=1)["data"]
+    assert not label.any()
+
+
+def test_a_seed_gives_the_same_batch_again() -> None:
+    net = net_of(TRAIN_NET)
+    first, again, other = (synthetic_feeds(net, seed=seed)["data"][0] for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_inputs_are_centred_whatever_their_axes() -> None:
+    net = net_of(
+        'layer { name: "in" type: "Input" top: "image" top: "vector" top: "one" input_param {'
+        " shape { dim: 5 dim: 2 dim: 13 dim: 11 } shape { dim: 50 dim: 7 } shape { dim: 100 } } }"
+    )
+    image, vector, one = synthetic_feeds(net, seed=3)["in"]
+    assert (image.shape, vector.shape, one.shape) == ((5, 2, 13, 11), (50, 7), (100,))
+    assert all(abs(float(tensor.mean())) < 40 for tensor in (image, vector, one))
+
+
+def test_images_differ_from_each_other_after_pooling() -> None:
+    images = synthetic_images((8, 3, 32, 32), torch.Generator().manual_seed(5))
+    assert float(images.mean(dim=(2, 3)).std(dim=0).min()) > 5
