@@ -58,7 +58,7 @@ def main(backend: str, images: Path, out: Path, moments: list[str]) -> None:
                 timer.start()
             else:
                 die_at_touch(int(moment), str(out / moment))
-            run_build(backend, images, out / moment, resume=False)
+            run_build(backend, images, out / moment / "dataset", resume=False)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):
