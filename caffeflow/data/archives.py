@@ -125,7 +125,7 @@ def _entries(file: BinaryIO, where: str, *, start: int, end: int | None) -> Iter
                         f"{info.offset_data + info.size - start:,}: it is truncated; fetch or copy it again"
                     )
                 if info.isfile():
-                    yield Entry(str(PurePosixPath(info.name)), info.offset_data, info.size)
+                    yield Entry(_plain(info.name), info.offset_data, info.size)
     except tarfile.TarError as error:
         raise DataError(f"{where}: is not a tar archive, or is damaged ({error}); fetch it again") from error
 
@@ -144,8 +144,12 @@ def _is_end(file: BinaryIO, offset: int, end: int | None, where: str) -> bool:
 
 def _check(info: tarfile.TarInfo, where: str) -> None:
     """Refuses a member that would reach out of the folder, or that is not plainly a file or folder."""
-    path = PurePosixPath(info.name)
-    if path.is_absolute() or ".." in path.parts or "\\" in info.name or not info.name.isprintable():
+    if (
+        info.name.startswith("/")
+        or ".." in info.name.split("/")
+        or "\\" in info.name
+        or not info.name.isprintable()
+    ):
         raise DataError(
             f"{where}: member {info.name!r} has an unsafe name; expected a relative name of printable "
             "characters without '..'; do not use this archive"
@@ -160,6 +164,12 @@ def _check(info: tarfile.TarInfo, where: str) -> None:
             f"{where}: member '{info.name}' is neither a plain file nor a folder; do not use this "
             "archive, or unpack it yourself"
         )
+
+
+def _plain(name: str) -> str:
+    """Returns a name without `./` and doubled slashes; by strings, since there may be a million."""
+    parts = name.split("/")
+    return "/".join(part for part in parts if part not in ("", ".")) if "." in parts or "" in parts else name
 
 
 def _content(file: BinaryIO, entry: Entry, path: Path) -> Iterator[bytes]:

@@ -113,7 +113,7 @@ def _list_archives(
         if not images:
             raise DataError(f"{archive.path}: the archive of {synset} has no images; get it again")
         for entry in images:
-            name = f"{synset}/{PurePosixPath(entry.name).name}"
+            name = f"{synset}/{entry.name.rpartition('/')[2]}"
             jobs.add(name, label, Member(archive.path, entry.offset, entry.size))
         done += archive.size
     tell(f"indexing {path.name}", done, total)
