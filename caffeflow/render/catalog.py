@@ -148,7 +148,7 @@ def _build(path: Path, name: str, variant: str | None) -> Net:
     }
     recipe = merged["recipe"]["source"]
     defaults = _flat(facts.get("defaults", {})) | _flat(body)
-    declared = [*_shared_variables(), *_declared("net", facts.get("variables", {}))]
+    declared = [*shared_variables(), *_declared("net", facts.get("variables", {}))]
     small = facts.get("small_input", {})
     return Net(
         name=name,
@@ -181,7 +181,8 @@ def _with_default(variable: Variable, defaults: Defaults, path: Path) -> Variabl
 
 
 @cache
-def _shared_variables() -> tuple[Variable, ...]:
+def shared_variables() -> tuple[Variable, ...]:
+    """Returns the variables that every net has, as declared, without any recipe's defaults."""
     groups = _read(resources.templates_dir() / "variables.toml")
     return tuple(variable for group in _GROUPS for variable in _declared(group, groups[group]))
 

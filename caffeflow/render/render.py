@@ -98,7 +98,7 @@ def render_files(resolution: Resolution, *, command: str) -> Rendered:
 
 def _variables_text(resolution: Resolution, command: str) -> str:
     net = resolution.net
-    lines = [f"# {made_by(command)}", "", f'net = "{net.name}"', f'variant = "{net.variant}"']
+    lines = [f"# {made_by(command)}", "", "[rendered]", f'net = "{net.name}"', f'variant = "{net.variant}"']
     for group in _GROUPS:
         lines += ["", f"[{group}]"]
         for name, value in resolution.group(group).items():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from caffeflow.cli import console, options
 from caffeflow.errors import UsageError
@@ -78,7 +78,10 @@ _VARIABLES = {
 @options.force
 @options.dry_run
 @options.json_output
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     net: str | None,
     list_nets: bool,
     show: bool,
@@ -108,12 +111,31 @@ def command(
         ),
         out_dir=out_dir,
         is_relative=relative,
-        command=shlex.join(["caffeflow", *sys.argv[1:]]),
+        command=_command_line(context),
     )
     if show:
         _print_variables(request, as_json)
         return
     _print_report(workflow.render_net(request, is_dry_run=dry_run, force=force), dry_run, as_json)
+
+
+def _command_line(context: click.Context) -> str:
+    """Returns the command as it was given, without the words that leave the files as they are."""
+    words = ["caffeflow", "render"]
+    for param in context.command.params:
+        name = param.name or ""
+        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if not is_given or name in ("force", "dry_run", "as_json", "show"):
+            continue
+        value = context.params[name]
+        if isinstance(param, click.Argument):
+            words.append(str(value))
+        elif isinstance(value, bool):
+            words.append(param.opts[0] if value else param.secondary_opts[0])
+        else:
+            for each in value if isinstance(value, tuple) else (value,):
+                words += [param.opts[0], str(each)]
+    return shlex.join(words)
 
 
 def _merge(settings: dict[str, str | None], assignments: tuple[str, ...]) -> dict[str, str]:
