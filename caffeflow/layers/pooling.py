@@ -4,7 +4,8 @@ Where Caffe differs from what frameworks do today:
   * sizes round up (unless round_mode is FLOOR), and the last window is clipped only where there is padding;
   * the division that is rounded is done in float32;
   * an average divides by the window's area within the padded image, not by the kernel's area;
-  * a window that lies wholly beyond the image (stride larger than kernel) yields -FLT_MAX, or 0 / area.
+  * a window that lies wholly beyond the image (stride larger than kernel) yields -FLT_MAX, or 0 / area; for
+    such a maximum Caffe's backward writes outside the gradient, here there is none.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ def _first_top_only(values, _blobs, diffs):
 HW = "kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 1"
 ODD = {"kernel": (3, 2), "stride": (2, 1)}
 
+# The third window along w would begin at 8, with 6 columns there.
+BEYOND = {"kernel": (3, 1), "stride": (2, 4)}
+
 CASES = [
     case("max-h-and-w", HW, (2, 3, 7, 5), **ODD),
     case("max-padded", f"{HW} pad_h: 1 pad_w: 1", (2, 3, 7, 5), **ODD, pad=(1, 1)),
@@ -60,6 +63,13 @@ CASES = [
     case("max-global", "global_pooling: true", (2, 3, 5, 7), kernel=(5, 7)),
     case("max-with-places", HW, (2, 3, 7, 5), tops=2, **ODD),
     case("max-one-row", "kernel_size: 2", (1, 2, 3, 5), kernel=(2, 2)),
+    case("max-beyond-image", "kernel_h: 3 kernel_w: 1 stride_h: 2 stride_w: 4", (2, 3, 5, 6), **BEYOND),
+    case(
+        "ave-beyond-image",
+        "pool: AVE kernel_h: 3 kernel_w: 1 stride_h: 2 stride_w: 4",
+        (2, 3, 5, 6),
+        **BEYOND,
+    ),
     case("ave-h-and-w", f"pool: AVE {HW}", (2, 3, 7, 5), **ODD),
     case("ave-padded", f"pool: AVE {HW} pad_h: 1 pad_w: 1", (2, 3, 7, 5), **ODD, pad=(1, 1)),
     case(

@@ -37,7 +37,7 @@ def test_every_type_has_a_spec_a_module_and_a_case():
     tested = {case.type for case in CASES}
     assert set(SPECS) == set(MODULES) == tested
     assert len(tested) == 43
-    assert len({case.id for case in CASES}) == len(CASES) == 169
+    assert len({case.id for case in CASES}) == len(CASES) == 171
 
 
 @pytest.mark.parametrize(
