@@ -1,0 +1,140 @@
+"""`caffeflow test`: every record of a split once, the last batch smaller if need be.
+
+Caffe's own test takes test_iter batches, goes around the corner of the data, and weighs all batches
+alike; `--like-caffe` does so too, for comparison (see `test_like_caffe`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from caffeflow import __version__
+from caffeflow.engine.device import choose_device, describe_device
+from caffeflow.engine.feed.opening import open_feed
+from caffeflow.engine.feed.sources import record_count, record_shape
+from caffeflow.engine.net import Net
+from caffeflow.engine.training import FusedExecutor
+from caffeflow.errors import WeightsError
+from caffeflow.proto.binary import read_caffemodel
+from caffeflow.workflows.test_data import DataSettings, batch_size_of, source_of
+from caffeflow.workflows.test_figures import TestFigures
+from caffeflow.workflows.test_keeping import keep_result
+from caffeflow.workflows.test_subject import Subject, find_net, find_subject, find_weights
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSettings:
+    """What the user asks for.
+
+    Attributes:
+        net: A prototxt, a folder, or a name under models/; None: the only one there.
+        weights: A caffemodel; None: the net's newest.
+        data: About the records.
+        device: `auto`, `cpu` or `cuda`.
+    """
+
+    __test__ = False  # no test, whatever its name begins with
+
+    net: str | None = None
+    weights: Path | None = None
+    data: DataSettings = field(default_factory=DataSettings)
+    device: str = "auto"
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """A net with its weights, ready to be tested.
+
+    Attributes:
+        weights: The file that they are from.
+        executor: Runs the net; returns the scores beside its outputs.
+    """
+
+    subject: Subject
+    weights: Path
+    executor: FusedExecutor
+    device: torch.device
+
+    def feeds(self, tops: tuple[torch.Tensor, ...]) -> dict[str, tuple[torch.Tensor, ...]]:
+        """Returns a batch as the executor takes it."""
+        return {self.subject.data.name: tops[:1] if self.subject.is_deploy else tops}
+
+
+def score_net(
+    settings: TestSettings, *, note: Callable[[str], None], on_progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """Tests a net on every record of its data once, and returns the figures, as JSON has them.
+
+    Args:
+        settings: What is asked for.
+        note: Gets sentences on what was decided or found.
+        on_progress: Gets the number of records done, and of all.
+
+    Raises:
+        UsageError: The net is not named, or options do not fit it.
+        NetError: The net cannot be tested.
+        DataError: Records or labels that do not fit the net.
+        WeightsError: Weights that do not fit the net, or none.
+        CheckError: The net's scores are no numbers.
+    """
+    bench = open_bench(settings, note)
+    figures = TestFigures(bench.subject, bench.executor.net)
+    count = record_count(bench.subject.data)
+    started = time.monotonic()
+    with closing(open_feed(bench.subject.data, phase="TEST", seed=0)) as feed:
+        while figures.seen < count:
+            tops = tuple(top[: count - figures.seen] for top in feed.next())
+            figures.add(bench.executor.forward(bench.feeds(tops)), tops[1].numpy())
+            on_progress(figures.seen, count)
+    seconds = time.monotonic() - started
+    result = {
+        "net": str(bench.subject.path),
+        "weights": str(bench.weights),
+        "source": str(source_of(bench.subject.data)),
+        **figures.result(bench.weights),
+        "batch_size": batch_size_of(bench.subject.data),
+        "images_per_second": count / max(seconds, 1e-9),
+        "device": describe_device(bench.device),
+        "precision": settings.precision,
+        "caffeflow": __version__,
+    }
+    kept = keep_result(result, bench.weights)
+    if kept is not None:
+        note(f"result kept as {kept}")
+    return result
+
+
+def open_bench(settings: TestSettings, note: Callable[[str], None]) -> Bench:
+    """Returns the net with its weights; see `score_net` for what may be wrong."""
+    device = choose_device(settings.device)
+    path = find_net(settings.net)
+    subject = find_subject(path, settings.data, note)
+    weights = settings.weights or find_weights(path)
+    if settings.weights is None:
+        note(f"testing the newest weights: {weights}")
+    net = Net.of(subject.role, record_shape=record_shape, seed=None, device=device)
+    plan = net.load(read_caffemodel(weights))
+    note(f"weights: copied {len(plan.copied)} layers from {weights}")
+    if plan.skipped:
+        note(f"weights: not in this net, so left out: {', '.join(plan.skipped)}")
+    if plan.new:
+        raise WeightsError(
+            f"{weights}: has nothing for {_quoted(plan.new)} of {path}; weights go by layer name: give those"
+            " that were trained with this net"
+        )
+    keep = [subject.scores] if subject.scores else []
+    executor = FusedExecutor(net, precision=settings.precision, keep=keep)
+    return Bench(subject=subject, weights=weights, executor=executor, device=device)
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    return ("layers " if len(names) > 1 else "layer ") + ", ".join(f"'{name}'" for name in names)

@@ -1,0 +1,192 @@
+"""The data layer of a test: whose records a net is tested on, and how they are transformed.
+
+A net with a data layer of its own keeps it; `--data` replaces its source and nothing else. A deploy net
+knows no transformation, so it takes the one of the train_val file beside it, unless options say more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from caffeflow.data.manifest import MANIFEST_NAME, read_manifest
+from caffeflow.errors import DataError, NetError, UsageError
+from caffeflow.proto.caffe_pb2 import DataParameter, ImageDataParameter, LayerParameter, NetParameter
+from caffeflow.proto.net import filter_net, net_state
+from caffeflow.proto.text import read_net
+
+RECORD_LAYERS: Final = ("Data", "ImageData")
+
+_SIBLING: Final = "train_val.prototxt"
+_DEPLOY_BATCH: Final = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """What the user says about the data.
+
+    Attributes:
+        data: A dataset folder or an LMDB, in place of the net's own source.
+        split: Which split of a dataset folder.
+        batch_size: In place of the net's own.
+        mean: For a deploy net: `none`, values such as `104,117,123`, or a binaryproto.
+        scale: For a deploy net.
+    """
+
+    data: Path | None = None
+    split: str = "val"
+    batch_size: int | None = None
+    mean: str | None = None
+    scale: float | None = None
+
+
+def own_data_layer(layer: LayerParameter, settings: DataSettings) -> None:
+    """Changes a net's own data layer to what the user says.
+
+    Raises:
+        UsageError: Options that only a deploy net takes.
+        NetError: The layer brings no labels.
+        DataError: There is no such dataset.
+    """
+    if settings.mean is not None or settings.scale is not None:
+        raise UsageError(
+            f"--mean and --scale are for deploy nets; layer '{layer.name}' of this net says how its records"
+            " are transformed"
+        )
+    if len(layer.top) < 2:
+        raise NetError("has one top; a test needs the labels as the second", layer=layer.name)
+    _replace_source(layer, settings)
+
+
+def deploy_data_layer(
+    net: NetParameter, path: Path, settings: DataSettings, note: Callable[[str], None]
+) -> LayerParameter:
+    """Returns a data layer for a deploy net, whose Input gets its batch size.
+
+    Args:
+        net: The net; changed.
+        path: Its file.
+        settings: What the user says.
+        note: Gets sentences on what was decided.
+
+    Raises:
+        UsageError: No dataset is named.
+        NetError: The net has not one Input of images.
+        DataError: There is no such dataset.
+    """
+    entry = _find_image_input(net)
+    if entry is None:
+        raise NetError("has no data layer in its TEST phase, nor one Input of images; nothing to test it on")
+    layer = LayerParameter(name=entry.name, type="Data", top=[entry.top[0], "label"])
+    template = _find_sibling_layer(path)
+    if template is not None:
+        note(f"records are transformed as layer '{template.name}' of {path.parent / _SIBLING} says")
+        for field in ("transform_param", "data_param", "image_data_param"):
+            getattr(layer, field).CopyFrom(getattr(template, field))
+        layer.type = template.type
+    elif settings.data is None:
+        raise UsageError(f"{path} has no data layer: say with --data what to test it on")
+    elif settings.mean is None and settings.scale is None:
+        note(f"{path} says nothing of mean and scale, so none are applied; give --mean and --scale otherwise")
+    _transform_by_options(layer, settings, entry.input_param.shape[0].dim)
+    _replace_source(layer, settings)
+    entry.input_param.shape[0].dim[0] = batch_size_of(layer)
+    return layer
+
+
+def batch_size_of(layer: LayerParameter) -> int:
+    """Returns how many records a data layer takes at once."""
+    return _param(layer).batch_size
+
+
+def source_of(layer: LayerParameter) -> Path:
+    """Returns the LMDB or the list that a data layer reads."""
+    return Path(_param(layer).source)
+
+
+def class_names_of(layer: LayerParameter) -> tuple[str, ...]:
+    """Returns the name of each label, if the records belong to a dataset that knows them."""
+    folder = source_of(layer).parent
+    return read_manifest(folder).class_names if (folder / MANIFEST_NAME).exists() else ()
+
+
+def _param(layer: LayerParameter) -> DataParameter | ImageDataParameter:
+    return layer.data_param if layer.type == "Data" else layer.image_data_param
+
+
+def _find_image_input(net: NetParameter) -> LayerParameter | None:
+    """Returns the only Input, if it is one blob of images."""
+    inputs = [layer for layer in net.layer if layer.type == "Input"]
+    if len(inputs) != 1 or len(inputs[0].top) != 1 or len(inputs[0].input_param.shape) != 1:
+        return None
+    return inputs[0] if len(inputs[0].input_param.shape[0].dim) == 4 else None
+
+
+def _find_sibling_layer(path: Path) -> LayerParameter | None:
+    """Returns the data layer of the TEST phase of the train_val file beside a net."""
+    sibling = path.parent / _SIBLING
+    if not sibling.exists():
+        return None
+    net = filter_net(read_net(sibling).net, net_state("TEST"))
+    layers = [layer for layer in net.layer if layer.type in RECORD_LAYERS]
+    return layers[0] if len(layers) == 1 else None
+
+
+def _transform_by_options(layer: LayerParameter, settings: DataSettings, shape: Sequence[int]) -> None:
+    """Applies --mean and --scale, and lets larger records be cropped to the net's input."""
+    param = layer.transform_param
+    _, _, height, width = shape
+    if height == width and not param.crop_size:
+        param.crop_size = height
+    if settings.scale is not None:
+        param.scale = settings.scale
+    if settings.mean is None:
+        return
+    param.ClearField("mean_file")
+    param.ClearField("mean_value")
+    if settings.mean.endswith(".binaryproto"):
+        param.mean_file = settings.mean
+    elif settings.mean != "none":
+        try:
+            param.mean_value.extend(float(word) for word in settings.mean.split(","))
+        except ValueError:
+            raise UsageError(
+                f"--mean '{settings.mean}': expected 'none', values such as 104,117,123, or a .binaryproto"
+            ) from None
+
+
+def _replace_source(layer: LayerParameter, settings: DataSettings) -> None:
+    """Puts the records of --data, and --batch-size, into a data layer."""
+    batch_size = settings.batch_size or batch_size_of(layer) or _DEPLOY_BATCH
+    if settings.data is not None:
+        if (settings.data / "data.mdb").exists():
+            _read_lmdb(layer, settings.data)
+        else:
+            _read_dataset(layer, settings.data, settings.split)
+    _param(layer).batch_size = batch_size
+    # A test takes each record once, in order.
+    layer.image_data_param.shuffle = False
+    layer.image_data_param.ClearField("rand_skip")
+
+
+def _read_dataset(layer: LayerParameter, folder: Path, split_name: str) -> None:
+    manifest = read_manifest(folder)
+    if split_name not in manifest.splits:
+        known = " and ".join(manifest.splits)
+        raise DataError(f"{folder}: has no split '{split_name}', only {known}; choose with --split")
+    split = manifest.splits[split_name]
+    if split.root is None:
+        _read_lmdb(layer, folder / split.path)
+        return
+    layer.type = "ImageData"
+    layer.image_data_param.source = str(folder / split.path)
+    layer.image_data_param.root_folder = f"{folder / split.root}/"
+    layer.image_data_param.is_color = manifest.channels != 1
+
+
+def _read_lmdb(layer: LayerParameter, path: Path) -> None:
+    layer.type = "Data"
+    layer.data_param.source = str(path)
+    layer.data_param.backend = DataParameter.LMDB
