@@ -9,16 +9,18 @@ deviation of 1 (LSUV, arXiv:1511.06422), and then BatchNorm's statistics are ave
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from caffeflow.engine.modules.batch_norm import BatchNorm
 from caffeflow.engine.net import Net, NetLayer
 from caffeflow.engine.training import Feeds, FusedExecutor
-from caffeflow.errors import NetError, UsageError
+from caffeflow.errors import NetError
 from caffeflow.proto.graph import Value
 
 _ROUNDS: Final = 4
@@ -42,29 +44,40 @@ class Rescaled:
 
 
 def calibrate(net: Net, batches: Sequence[Feeds]) -> list[Rescaled]:
-    """Scales the weights of a TRAIN net and fills its BatchNorm statistics; returns what was scaled.
+    """Scales the weights of a net and fills its BatchNorm statistics; returns what was scaled.
 
     Layers that learn nothing (lr_mult 0), or whose output a BatchNorm normalises, keep their weights.
+    While this runs, BatchNorm looks at the batch, whatever the phase or use_global_stats say.
 
     Args:
         net: The net; its weights must not be all zero.
         batches: Batches to run on, the first one for the weights, all of them for the statistics.
 
     Raises:
-        UsageError: The net is not in phase TRAIN, in which alone BatchNorm looks at the batch.
         NetError: A layer's output does not change with its input, or is not finite.
     """
-    if net.graph.phase != "TRAIN":
-        raise UsageError("only a net in phase TRAIN can be calibrated: there BatchNorm looks at the batch")
-    with torch.no_grad():
+    norms = [layer for layer in net.layers if isinstance(layer.module, BatchNorm)]
+    with _looking_at_the_batch(norms), torch.no_grad():
         done = _scale_weights(net, batches[0])
-        _reset_statistics(net)
-    if any(layer.type == "BatchNorm" for layer in net.layers):
+        for blob in (blob for layer in norms for blob in layer.tensors):
+            blob.zero_()
         executor = FusedExecutor(net)
-        with torch.no_grad():
-            for feeds in batches:
-                executor.forward(feeds)
+        for feeds in batches if norms else ():
+            executor.forward(feeds)
     return done
+
+
+@contextmanager
+def _looking_at_the_batch(norms: Sequence[NetLayer]) -> Iterator[None]:
+    modules = [layer.module for layer in norms if isinstance(layer.module, BatchNorm)]
+    before = [module.uses_stored for module in modules]
+    for module in modules:
+        module.uses_stored = False
+    try:
+        yield
+    finally:
+        for module, uses_stored in zip(modules, before, strict=True):
+            module.uses_stored = uses_stored
 
 
 def _scale_weights(net: Net, feeds: Feeds) -> list[Rescaled]:
@@ -118,10 +131,3 @@ def _deviation(layer: NetLayer, bottoms: Sequence[Tensor]) -> float:
             layer=layer.name,
         )
     return deviation
-
-
-def _reset_statistics(net: Net) -> None:
-    for layer in net.layers:
-        if layer.type == "BatchNorm":
-            for blob in layer.tensors:
-                blob.zero_()

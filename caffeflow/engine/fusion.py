@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
-from torch import Tensor
 
+from caffeflow.engine.modules.batch_norm import BatchNorm
+from caffeflow.engine.modules.scale_bias import Scale
 from caffeflow.engine.net import NetLayer
 from caffeflow.proto.graph import Value
 
@@ -87,8 +88,7 @@ class _Chains:
 def _part(layer: NetLayer, chain: _Chains) -> Part:
     if layer.type == "BatchNorm":
         scale = chain.after(layer, _is_channel_scale)
-        norm = FusedBatchNorm(layer, scale)
-        return _with_relu((layer, scale) if scale else (layer,), norm, chain)
+        return _with_relu((layer, scale) if scale else (layer,), _normalise(layer, scale), chain)
     if layer.type in _TOP_NOT_KEPT:
         return _with_relu((layer,), layer.module.forward, chain)
     return Part((layer,), layer.module.forward)
@@ -102,11 +102,19 @@ def _with_relu(layers: tuple[NetLayer, ...], function: Function, chain: _Chains)
     return Part((*layers, relu), lambda *bottoms: over(function(*bottoms)))
 
 
+def _normalise(norm: NetLayer, scale: NetLayer | None) -> Function:
+    if scale is None:
+        return norm.module.forward
+    module, learned = cast(BatchNorm, norm.module), cast(Scale, scale.module)
+    if "bias" not in learned.blob_names:
+        return lambda x: module.normalised(x, learned.scale)
+    return lambda x: module.normalised(x, learned.scale, learned.bias)
+
+
 def _is_channel_scale(layer: NetLayer) -> bool:
     return (
         layer.type == "Scale"
-        and layer.facts.params.axis in (1, 1 - len(layer.facts.bottoms[0]))
-        and len(layer.facts.blobs[0].shape) == 1
+        and layer.facts.params.placed(layer.facts.bottoms) == (1, layer.facts.bottoms[0][1:2])
         and not any(layer.detached)
     )
 
@@ -124,50 +132,3 @@ _IN_PLACE: Final[dict[str, Callable[[NetLayer], Function | None]]] = {
     "ReLU": _relu_over,
     "ReLU6": _relu6_over,
 }
-
-
-class FusedBatchNorm:
-    """BatchNorm and the Scale behind it in one pass, with Caffe's sums kept on the side.
-
-    torch's running statistics with a momentum of 1 are the batch's mean and unbiased variance, which
-    is what Caffe adds to its decaying sums.
-    """
-
-    def __init__(self, norm: NetLayer, scale: NetLayer | None) -> None:
-        params = norm.facts.params
-        self._eps: Final[float] = params.eps
-        self._fraction: Final[float] = params.moving_average_fraction
-        given = params.use_global_stats
-        self._uses_batch: Final[bool] = not (norm.phase == "TEST" if given is None else given)
-        self._norm: Final = norm
-        self._scale: Final = scale
-        channels = norm.facts.bottoms[0][1]
-        self._batch_mean: Tensor = torch.zeros(channels, device=norm.tensors[0].device)
-        self._batch_variance: Tensor = torch.ones(channels, device=norm.tensors[0].device)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Normalizes, scales and shifts."""
-        weight, bias = [*(self._scale.tensors if self._scale else ()), None, None][:2]
-        mean, variance = self._batch_mean, self._batch_variance
-        if not self._uses_batch:
-            mean, variance = self._averages()
-        cudnn = torch.backends.cudnn.enabled
-        top = torch.batch_norm(x, weight, bias, mean, variance, self._uses_batch, 1.0, self._eps, cudnn)
-        if self._uses_batch:
-            self._accumulate(x)
-        return top
-
-    def _averages(self) -> tuple[Tensor, Tensor]:
-        mean_sum, variance_sum, factor = self._norm.tensors
-        scale = torch.where(factor == 0, 0.0, 1.0 / factor)
-        return mean_sum * scale, variance_sum * scale
-
-    @torch.no_grad()
-    def _accumulate(self, x: Tensor) -> None:
-        mean_sum, variance_sum, factor = self._norm.tensors
-        factor.mul_(self._fraction).add_(1.0)
-        mean_sum.mul_(self._fraction).add_(self._batch_mean)
-        # Caffe: of a single value the variance is 0 (batch_norm_layer.cpp), where torch has 0/0.
-        variance_sum.mul_(self._fraction)
-        if x.numel() > x.shape[1]:
-            variance_sum.add_(self._batch_variance)

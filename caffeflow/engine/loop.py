@@ -39,6 +39,8 @@ class Shown:
 class Tested:
     """The figures of a test pass."""
 
+    __test__ = False  # no test, whatever its name begins with
+
     iteration: int
     net: int
     loss: float
@@ -86,7 +88,8 @@ class Run:
         next_feeds: The next training batch.
         tests: The test nets in the solver's order.
         snapshot_prefix: What the snapshots' names begin with.
-        positions: Returns what to keep beside a snapshot so that the feeds can go on from it.
+        positions: Returns what to keep beside a snapshot so that the feeds can go on from it; asked
+            before each test and at each snapshot.
         listener: Hears of everything.
         requests: What signals ask for.
     """
@@ -111,7 +114,8 @@ class Run:
         self._positions: Final = positions
         self._listener: Final = listener
         self._requests: Final = requests
-        self._snapshot_at: int | None = None
+        self._snapshot_at = solver.iteration if solver.iteration else None
+        self._before_test: Mapping[str, Any] | None = None
         self._last_shown = (solver.iteration, time.monotonic())
 
     def solve(self) -> Outcome:
@@ -163,6 +167,13 @@ class Run:
         return bool(self._tests) and every > 0 and self._solver.iteration % every == 0
 
     def _test(self) -> None:
+        # A test that is interrupted is done again on resume, so its data must not have moved on.
+        self._before_test = self._positions()
+        self._run_tests()
+        if not self._requests.stop:
+            self._before_test = None
+
+    def _run_tests(self) -> None:
         for number, test in enumerate(self._tests):
             self._listener.line(lines.testing(self._solver.iteration, number))
             scores = test.run(self._wants_stop)
@@ -219,7 +230,7 @@ class Run:
         files = SnapshotFiles(self._prefix, solver.iteration)
         for line in lines.snapshotting(files.caffemodel, files.solverstate):
             self._listener.line(line)
-        write_snapshot(self._prefix, solver, positions=self._positions())
+        write_snapshot(self._prefix, solver, positions=self._before_test or self._positions())
         self._listener.snapshotted(files)
 
     def _finish(self) -> None:

@@ -191,6 +191,7 @@ class _Training:
                 "solver_path": str(settings.solver.resolve()),
                 "dataset": sources_of(train.net),
                 "seed": self._seed,
+                "engine": "torch",
                 "settings": settings.as_record(),
                 "weights": self._copies,
                 "torch": session.torch_version,
@@ -208,13 +209,10 @@ class _Training:
         self._lines.go_to(record)
         record.line(lines.STARTING)
 
-        def positions() -> dict[str, Any]:
-            folder.update(iterations=session.solver.iteration, results=record.results)
-            return {"run": folder.record["id"], **session.positions()}
-
-        last = partial(find_newest, prefix, run=folder.record["id"])
+        run = folder.record["id"]
+        last = partial(find_newest, prefix, run=run)
         try:
-            outcome = self._solve(session, prefix, record, positions)
+            outcome = self._solve(session, prefix, record, lambda: {"run": run, **session.positions()})
         except NonFiniteLossError as error:
             draw(folder.path, self._screen)
             raise CheckError(_explain(error, session, last())) from None
@@ -277,6 +275,7 @@ class _Training:
             screen=self._screen,
             total=self._nets.parameters.max_iter,
             results=folder.record["results"],
+            on_snapshot=lambda done, results: folder.update(iterations=done, results=dict(results)),
         )
 
 

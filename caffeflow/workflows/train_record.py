@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -44,6 +44,7 @@ class TrainRecord:
         screen: The user's.
         total: Iterations of the whole run.
         results: What an earlier part of the run has kept.
+        on_snapshot: Gets the iteration and the results so far when a snapshot is complete.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class TrainRecord:
         events: EventWriter | None,
         screen: Screen,
         total: int,
-        results: Mapping[str, Any] | None = None,
+        results: Mapping[str, Any],
+        on_snapshot: Callable[[int, Mapping[str, Any]], None],
     ) -> None:
         self._log = log_path.open("a", encoding="utf-8", buffering=1)
         self._table: Final = table
@@ -63,7 +65,8 @@ class TrainRecord:
         self._total: Final = total
         self._started: Final = time.monotonic()
         self._note = ""
-        self.results: dict[str, Any] = dict(results or {})
+        self._on_snapshot: Final = on_snapshot
+        self.results: Final[dict[str, Any]] = dict(results)
 
     def line(self, line: LogLine) -> None:
         """Writes a line of Caffe's log."""
@@ -92,7 +95,8 @@ class TrainRecord:
         self._screen.progress(done, self._total, self._note)
 
     def snapshotted(self, files: SnapshotFiles) -> None:
-        """Says where the snapshot is."""
+        """Says where the snapshot is, and that it is complete."""
+        self._on_snapshot(files.iteration, self.results)
         self._screen.main(f"snapshot {files.caffemodel}")
 
     def __enter__(self) -> Self:

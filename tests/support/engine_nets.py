@@ -21,7 +21,8 @@ def net_of(text: str, *, phase: str = "TRAIN", seed: int | None = 3) -> Net:
 
 
 def solver_of(text: str) -> SolverParameter:
-    return parse(f'lr_policy: "fixed" {text}', SolverParameter(), source="solver")
+    policy = "" if "lr_policy" in text else 'lr_policy: "fixed" '
+    return parse(policy + text, SolverParameter(), source="solver")
 
 
 def layer(name: str, kind: str, bottoms: str, tops: str, settings: str = "") -> str:
@@ -60,6 +61,15 @@ def inner_product(name: str, bottom: str, top: str, outputs: int, extra: str = "
 
 def pooling(name: str, bottom: str, top: str, settings: str = "pool: MAX kernel_size: 2 stride: 2") -> str:
     return layer(name, "Pooling", bottom, top, f"pooling_param {{ {settings} }}")
+
+
+def norm(name: str, bottom: str, top: str, *, scale_bias: bool = True) -> str:
+    """BatchNorm, and Scale in place over its top."""
+    filler = 'filler { type: "uniform" min: 0.5 max: 1.5 }'
+    bias = 'bias_term: true bias_filler { type: "uniform" min: -0.5 max: 0.5 }' if scale_bias else ""
+    return layer(name, "BatchNorm", bottom, top) + layer(
+        f"{name}/scale", "Scale", top, top, f"scale_param {{ {filler} {bias} }}"
+    )
 
 
 def softmax_loss(bottom: str, extra: str = "") -> str:

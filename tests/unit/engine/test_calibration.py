@@ -7,7 +7,7 @@ from caffeflow.engine.calibration import calibrate
 from caffeflow.engine.net import Net
 from caffeflow.engine.synthetic import synthetic_feeds
 from caffeflow.engine.training import Feeds, FusedExecutor
-from caffeflow.errors import NetError, UsageError
+from caffeflow.errors import NetError
 from caffeflow.layers.inference import infer
 from caffeflow.proto.caffe_pb2 import NetParameter
 from caffeflow.proto.graph import build_graph
@@ -140,7 +140,19 @@ def test_weights_of_zero_cannot_be_calibrated() -> None:
     assert caught.value.layer == "c1"
 
 
-def test_a_test_net_cannot_be_calibrated() -> None:
-    net = net_of(DEEP, "TEST")
-    with pytest.raises(UsageError, match="TRAIN"):
-        calibrate(net, batches(net, 1))
+@pytest.mark.parametrize("setting", ["", "batch_norm_param { use_global_stats: true }"])
+def test_phase_and_global_stats_do_not_matter(setting: str) -> None:
+    text = NORMALISED.replace('type: "BatchNorm"', f'type: "BatchNorm" {setting}')
+    expected, net = net_of(NORMALISED), net_of(text, "TEST")
+    calibrate(expected, batches(expected, 2))
+    calibrate(net, batches(net, 2))
+    for first, second in zip(expected.arrays(), net.arrays(), strict=True):
+        for a, b in zip(first.arrays, second.arrays, strict=True):
+            torch.testing.assert_close(torch.from_numpy(a), torch.from_numpy(b), rtol=1e-5, atol=1e-6)
+    before = net.arrays()
+    outputs(net, "c2")
+    assert all(
+        (a == b).all()
+        for x, y in zip(before, net.arrays(), strict=True)
+        for a, b in zip(x.arrays, y.arrays, strict=True)
+    )

@@ -1,0 +1,145 @@
+"""The stepwise executor: buffers that stay and can be written, parts of a net, timing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from caffeflow.engine.stepwise import StepwiseExecutor
+from caffeflow.errors import NetError
+from tests.support.engine_nets import (
+    SMALL,
+    batch,
+    images,
+    inner_product,
+    layer,
+    net_of,
+    softmax_loss,
+)
+
+DEPLOY = (
+    layer("data", "Input", "", "data", "input_param { shape { dim: 2 dim: 3 } }")
+    + inner_product("a", "data", "a", 5)
+    + layer("relu", "ReLU", "a", "a")
+    + inner_product("b", "a", "b", 7)
+)
+
+
+def number(executor: StepwiseExecutor, name: str) -> int:
+    return next(one.facts.node.index for one in executor.net.layers if one.name == name)
+
+
+def test_buffers_stay_where_they_are() -> None:
+    executor = StepwiseExecutor(net_of(SMALL))
+    before = {blob: value.data_ptr() for blob, value in executor.data.items()}
+    executor.forward(batch(executor.net, seed=1))
+    executor.backward()
+    first = executor.data["ip2"].clone()
+    executor.forward(batch(executor.net, seed=2))
+    assert not torch.equal(first, executor.data["ip2"])
+    assert {blob: value.data_ptr() for blob, value in executor.data.items()} == before
+
+
+def test_an_in_place_layer_overwrites_its_blob() -> None:
+    executor = StepwiseExecutor(net_of(DEPLOY))
+    executor.forward(batch(executor.net), end=number(executor, "a"))
+    assert float(executor.data["a"].min()) < 0
+    executor.forward(start=number(executor, "relu"), end=number(executor, "relu"))
+    assert float(executor.data["a"].min()) == 0
+
+
+def test_a_part_runs_on_what_was_written_into_the_buffers() -> None:
+    executor = StepwiseExecutor(net_of(DEPLOY))
+    executor.data["a"].fill_(2.0)
+    executor.forward(start=number(executor, "b"))
+    b = executor.net.layers[number(executor, "b")]
+    expected = torch.full((2, 5), 2.0) @ b.tensors[0].detach().t() + b.tensors[1].detach()
+    torch.testing.assert_close(executor.data["b"], expected)
+
+
+def test_a_fed_layer_keeps_its_buffers_without_new_values() -> None:
+    executor = StepwiseExecutor(net_of(DEPLOY))
+    executor.data["data"].fill_(1.0)
+    executor.forward()
+    torch.testing.assert_close(executor.data["b"][0], executor.data["b"][1])
+
+
+def test_backward_starts_from_the_diff_that_was_written() -> None:
+    executor = StepwiseExecutor(net_of(DEPLOY, phase="TEST"), gradients=True, force_backward=True)
+    executor.forward(batch(executor.net))
+    weight = executor.net.layers[number(executor, "b")].tensors[0].detach()
+    for column in (0, 3):  # again from the same forward, with another diff
+        executor.diff["b"].zero_()
+        executor.diff["b"][:, column] = 1
+        executor.backward(end=number(executor, "b"))
+        torch.testing.assert_close(executor.diff["a"], weight[column].expand(2, 5))
+
+
+def test_writing_into_data_does_not_spoil_the_gradient() -> None:
+    spoiled, clean = StepwiseExecutor(net_of(SMALL)), StepwiseExecutor(net_of(SMALL))
+    feeds = batch(clean.net)
+    for executor in (spoiled, clean):
+        executor.forward(feeds)
+    for value in spoiled.data.values():
+        value.fill_(9)
+    for executor in (spoiled, clean):
+        executor.backward()
+    for ours, theirs in zip(spoiled.net.learned, clean.net.learned, strict=True):
+        assert torch.equal(ours.tensors[0].grad, theirs.tensors[0].grad)
+
+
+def test_diffs_are_the_gradients_of_autograd() -> None:
+    executor = StepwiseExecutor(net_of(SMALL))
+    executor.forward(batch(executor.net))
+    scores = executor.data["ip2"].clone().requires_grad_()
+    labels = executor.data["label"].long()
+    torch.nn.functional.cross_entropy(scores, labels).backward()
+    executor.backward()
+    torch.testing.assert_close(executor.diff["ip2"], scores.grad)
+    assert float(executor.diff["loss"]) == 1
+    assert not executor.diff["data"].any()  # nothing learns below
+
+
+def test_the_diff_of_a_loss_is_its_weight_until_somebody_writes_another() -> None:
+    text = images(2, 3, 5, 7) + inner_product("a", "data", "a", 5) + softmax_loss("a", "loss_weight: 3")
+    executor = StepwiseExecutor(net_of(text))
+    executor.forward(batch(executor.net))
+    executor.backward()
+    assert float(executor.diff["loss"]) == 3
+    thrice = executor.diff["a"].clone()
+    executor.diff["loss"].fill_(1)
+    executor.backward()
+    torch.testing.assert_close(executor.diff["a"] * 3, thrice)
+
+
+def test_a_larger_batch_gets_larger_buffers() -> None:
+    executor = StepwiseExecutor(net_of(SMALL))
+    feeds = {name: tuple(torch.cat([top, top]) for top in tops) for name, tops in batch(executor.net).items()}
+    executor.forward(feeds)
+    executor.backward()
+    assert executor.data["ip2"].shape == executor.diff["ip2"].shape == (6, 5)
+    assert float(executor.diff["loss"]) == 1
+
+
+def test_backward_without_forward_is_refused() -> None:
+    executor = StepwiseExecutor(net_of(SMALL))
+    with pytest.raises(NetError, match="layer 'loss': cannot run backward before"):
+        executor.backward()
+
+
+def test_the_observer_hears_of_every_layer_once_its_buffers_are_filled() -> None:
+    heard = []
+    executor = StepwiseExecutor(net_of(SMALL))
+
+    def observe(one, direction, seconds) -> None:
+        assert seconds >= 0
+        heard.append((direction, one.name, one.name == "data" or float(executor.data["ip2"].abs().sum()) > 0))
+
+    executor.observer = observe
+    executor.forward(batch(executor.net))
+    executor.backward()
+    names = ["data", "conv1", "relu1", "pool1", "ip1", "relu2", "ip2", "accuracy", "loss"]
+    assert [name for direction, name, _ in heard if direction == "forward"] == names
+    backward = [name for direction, name, _ in heard if direction == "backward"]
+    assert backward == [name for name in reversed(names) if name not in ("data", "accuracy")]
+    assert heard[6][2]
