@@ -98,6 +98,12 @@ def unpack(
         raise DataError(f"{target}: cannot unpack {path}: {error.strerror}") from error
 
 
+def check_archive(path: Path) -> None:
+    """Refuses a web page or a git-lfs pointer in an archive's place, before anything else is said of it."""
+    with _open(path) as file:
+        _refuse_stand_in(file.read(256), str(path))
+
+
 def stand_in(head: bytes) -> str | None:
     """Returns what a file is in truth ("an HTML page", "a git-lfs pointer") if it only has a file's name."""
     text = head[:256].lstrip().lower()

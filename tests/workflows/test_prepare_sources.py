@@ -178,6 +178,8 @@ REFUSED: dict[str, tuple[list[str], int, str]] = {
     "coarse cifar10": (["cifar10", "--coarse"], 2, "--coarse"),
     "no cifar": (["cifar100"], 5, "cifar-100-binary.tar.gz  168,513,733 bytes"),
     "no imagenet": (["imagenet"], 5, "ILSVRC2012_img_train.tar  147,897,477,120 bytes"),
+    "name and out": (["folder", "photos", "--name", "a", "--out", "b"], 2, "give one of them"),
+    "name with a path": (["folder", "photos", "--name", "../a"], 2, "--out takes a path"),
     "unknown source": (["cifar"], 2, "cifar"),
 }
 

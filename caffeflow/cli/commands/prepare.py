@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from caffeflow.cli import console, options
+from caffeflow.errors import UsageError
 
 if TYPE_CHECKING:
     from caffeflow.workflows.prepare import Source
@@ -195,12 +196,19 @@ def _run(
     from caffeflow.data.settings import BuildSettings
     from caffeflow.workflows import prepare as workflow
 
-    if out_dir is None and name is not None:
-        out_dir = workflow.DATA_DIR / name
-    request = workflow.Request(source=source, settings=BuildSettings(**settings), out_dir=out_dir)
+    folder = _named_folder(name, workflow.DATA_DIR) if name is not None else None
+    if folder and out_dir:
+        raise UsageError(f"--name {name} means --out {folder}, and --out is {out_dir}; give one of them")
+    request = workflow.Request(source=source, settings=BuildSettings(**settings), out_dir=out_dir or folder)
     with watcher() as watch:
         outcome = (workflow.preview if dry_run else workflow.prepare)(request, watch)
     if as_json:
         console.json(prepare_report.as_json(outcome))
     else:
         console.result(prepare_report.render(outcome))
+
+
+def _named_folder(name: str, data_dir: Path) -> Path:
+    if name in ("", ".", "..") or "/" in name:
+        raise UsageError(f"--name '{name}': expected the name of a folder in {data_dir}/; --out takes a path")
+    return data_dir / name

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal, TypeAlias
 
-from caffeflow.data.archives import unpack
+from caffeflow.data.archives import check_archive, unpack
 from caffeflow.data.download import Fetch, download, md5_of
 from caffeflow.data.packed import PixelJobs
 from caffeflow.data.raw_files import RAW_DIR, RawFile, Tell, find_first, missing, places, tell_nobody
@@ -148,11 +148,14 @@ def _folder(settings: CifarSettings, facts: _Facts, tell: Tell, should_stop: Cal
             on_bytes=lambda done, total: tell(f"downloading {facts.archive.name}", done, total),
             should_stop=should_stop,
         )
-    return path if path.is_dir() else _unpacked(path, settings, facts, tell)
+    if path.is_dir():
+        return path / facts.folder if (path / facts.folder).is_dir() else path
+    return _unpacked(path, settings, facts, tell)
 
 
 def _unpacked(archive: Path, settings: CifarSettings, facts: _Facts, tell: Tell) -> Path:
     """Unpacks the archive once; another one than the official has a folder of its own."""
+    check_archive(archive)
     md5 = md5_of(archive)
     is_official = md5 == facts.archive.md5
     if not is_official and settings.check_md5:

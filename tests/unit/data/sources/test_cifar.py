@@ -206,6 +206,17 @@ def test_the_python_edition_is_no_binary_one(tmp_path: Path) -> None:
         list_jobs(CifarSettings(edition="cifar10", path=tmp_path / "cifar-10-batches-py"))
 
 
+def test_a_web_page_in_place_of_the_archive_is_recognised(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-binary.tar.gz").write_text("<!DOCTYPE html><html>404</html>")
+    with pytest.raises(DataError, match=r"cifar-10-binary\.tar\.gz: is an HTML page"):
+        list_jobs(CifarSettings(edition="cifar10"))
+
+
+def test_the_folder_around_the_unpacked_one_does_as_well(unpacked: Path) -> None:
+    listing = list_jobs(CifarSettings(edition="cifar10", path=unpacked.parent))
+    assert listing.splits["train"][0].location.archive == unpacked / "data_batch_1.bin"
+
+
 def test_coarse_is_for_cifar100(unpacked: Path) -> None:
     with pytest.raises(UsageError, match="--coarse: CIFAR-10 has no coarse labels"):
         list_jobs(CifarSettings(edition="cifar10", coarse=True))
