@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from caffeflow.engine.modules.losses import check_labels, class_indices
-from caffeflow.engine.modules.registry import LayerModule, Setup, module
+from caffeflow.engine.modules.registry import LayerModule, Setup, at_least_single, module
 from caffeflow.layers.accuracy import AccuracyParams
 from caffeflow.layers.params import canonical_axis
 
@@ -24,7 +24,7 @@ class Accuracy(LayerModule):
     def forward(self, scores: Tensor, labels: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Returns the accuracy, and that of each class where it is a top."""
         # scores: (outer…, classes, inner…), labels: one for each position -> (), (classes,)
-        scores = scores.detach()
+        scores = at_least_single(scores.detach())
         classes = scores.shape[self.axis]
         positions = (*scores.shape[: self.axis], *scores.shape[self.axis + 1 :])
         index = class_indices(labels).reshape(positions)
@@ -34,11 +34,10 @@ class Accuracy(LayerModule):
         place = torch.where(valid, index, 0).unsqueeze(self.axis)
         rivals = (scores >= scores.gather(self.axis, place)).scatter(self.axis, place, False)
         right = (rivals.sum(self.axis) < self.params.top_k) & valid
-        exact = torch.promote_types(scores.dtype, torch.float32)  # counts do not fit into bfloat16
-        hits, seen = right.flatten().to(exact), valid.flatten().to(exact)
+        hits, seen = right.flatten().to(scores.dtype), valid.flatten().to(scores.dtype)
         accuracy = hits.sum() / seen.sum().clamp(min=1)
         if self.params.tops < 2:
             return accuracy
-        none = torch.zeros(classes, dtype=exact, device=scores.device)
+        none = torch.zeros(classes, dtype=scores.dtype, device=scores.device)
         class_hits, class_seen = (none.scatter_add(0, place.flatten(), each) for each in (hits, seen))
         return accuracy, class_hits / class_seen.clamp(min=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from caffeflow.engine.modules.registry import LayerModule, Setup, module
+from caffeflow.engine.modules.registry import LayerModule, Setup, at_least_single, module
 from caffeflow.layers.argmax import ArgMaxParams
 
 
@@ -19,7 +19,7 @@ class ArgMax(LayerModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns the top, which gets no gradient."""
-        x = x.detach()
+        x = at_least_single(x.detach())
         axis = self.params.axis
         values, indices = self._largest(x.flatten(1) if axis is None else x, 1 if axis is None else axis)
         if axis is not None:
@@ -34,5 +34,4 @@ class ArgMax(LayerModule):
         indices = x.shape[axis] - 1 - places
         first = slice(0, self.params.top_k)
         rows = (slice(None),) * (axis % x.dim())
-        exact = torch.promote_types(x.dtype, torch.float32)  # indices do not fit into bfloat16
-        return values[(*rows, first)].to(exact), indices[(*rows, first)].to(exact)
+        return values[(*rows, first)], indices[(*rows, first)].to(x.dtype)

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from caffeflow.engine.batch_statistics import loses_digits, normalise_batch
 from caffeflow.engine.modules.registry import LayerModule, Setup, module
 from caffeflow.layers.batch_norm import BatchNormParams
 
@@ -43,9 +44,14 @@ class BatchNorm(LayerModule):
         if self.uses_stored:
             mean, variance = self.stored()
             return self._normalise(x, scale, bias, mean, variance, training=False)
+        elements = math.prod(x.shape) // x.shape[1]
+        if loses_digits(x):
+            top, mean, variance = normalise_batch(x, scale, bias, eps=self.params.eps)
+            self._add_to_sums(mean, variance * (elements / max(elements - 1, 1)), elements=elements)
+            return top
         mean, variance = torch.zeros_like(self.mean), torch.zeros_like(self.variance)
         top = self._normalise(x, scale, bias, mean, variance, training=True)
-        self._add_to_sums(mean, variance, elements=math.prod(x.shape) // x.shape[1])
+        self._add_to_sums(mean, variance, elements=elements)
         return top
 
     def stored(self) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from caffeflow.engine.modules.registry import LayerModule, Setup, module
+from caffeflow.engine.modules.registry import LayerModule, Setup, at_least_single, module
 from caffeflow.errors import DataError
 from caffeflow.layers.losses import Normalization, SigmoidLossParams, SoftmaxLossParams
 from caffeflow.layers.params import canonical_axis
@@ -72,7 +72,7 @@ class SoftmaxWithLoss(LayerModule):
         check_labels(index, valid, scores.shape[self.axis], self.layer_name)
         if valid is not None:
             index = torch.where(valid, index, 0)
-        logs = F.log_softmax(scores, dim=self.axis)
+        logs = F.log_softmax(at_least_single(scores), dim=self.axis)
         each = -logs.gather(self.axis, index.unsqueeze(self.axis)).squeeze(self.axis)
         # The bound holds for the value only; Caffe's gradient knows nothing of it.
         each = each - (each.detach() - _LARGEST).clamp(min=0)
@@ -94,7 +94,7 @@ class SigmoidCrossEntropyLoss(LayerModule):
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
         """Returns the loss."""
-        targets = targets.detach().reshape(scores.shape)
+        scores, targets = at_least_single(scores), at_least_single(targets.detach()).reshape(scores.shape)
         ignore = self.params.ignore_label
         valid = None if ignore is None else class_indices(targets) != ignore
         each = F.binary_cross_entropy_with_logits(scores, targets, reduction="none")
@@ -110,5 +110,5 @@ class EuclideanLoss(LayerModule):
 
     def forward(self, predicted: Tensor, wanted: Tensor) -> Tensor:
         """Returns the loss."""
-        difference = predicted - wanted.reshape(predicted.shape)
+        difference = at_least_single(predicted) - at_least_single(wanted).reshape(predicted.shape)
         return difference.square().sum() / (2 * predicted.shape[0])

@@ -13,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from caffeflow.engine.modules.registry import LayerModule, Setup, module
+from caffeflow.engine.modules.registry import LayerModule, Setup, at_least_single, module
 from caffeflow.layers.lrn import LRNParams
 
 
@@ -59,9 +59,15 @@ class LRN(LayerModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns a top of the same shape."""
-        if not self.params.within:
-            top: Tensor = _AcrossChannels.apply(x, self.params)  # type: ignore[no-untyped-call]
-            return top
+        exact = at_least_single(x)
+        top = self._within(exact) if self.params.within else self._across(exact)
+        return top.to(x.dtype)
+
+    def _across(self, x: Tensor) -> Tensor:
+        top: Tensor = _AcrossChannels.apply(x, self.params)  # type: ignore[no-untyped-call]
+        return top
+
+    def _within(self, x: Tensor) -> Tensor:
         size, alpha, beta = self.params.size, self.params.alpha, self.params.beta
         mean = F.avg_pool2d(x.square(), size, stride=1, padding=size // 2)
         return x * (1 + alpha * mean).pow(-beta)

@@ -76,6 +76,11 @@ class LayerModule(nn.Module):
         return tops
 
 
+def at_least_single(x: Tensor) -> Tensor:
+    """Returns x, in float32 if it is in half precision, for sums, counts and indices that need the digits."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 _MODULES: dict[str, type[LayerModule]] = {}
 
 MODULES: Mapping[str, type[LayerModule]] = MappingProxyType(_MODULES)

@@ -101,3 +101,16 @@ def test_accuracy_is_exact_in_half_precision():
     top = module(scores, labels)
     assert isinstance(top, torch.Tensor)
     assert top.item() == pytest.approx(666 / 999, rel=1e-6)
+
+
+@pytest.mark.parametrize("layer_type", ["SoftmaxWithLoss", "EuclideanLoss", "SigmoidCrossEntropyLoss"])
+def test_losses_of_half_precision_scores_are_summed_in_single(layer_type):
+    rows = 2003
+    scores = torch.linspace(-1, 1, rows * 3).reshape(rows, 3).bfloat16()
+    other = torch.arange(rows) % 3.0 if layer_type == "SoftmaxWithLoss" else torch.zeros(rows, 3)
+    module, _ = module_of(f'type: "{layer_type}"', np.zeros((rows, 3)), other.numpy())
+    half, single = module(scores, other), module(scores.float(), other)
+    assert isinstance(half, torch.Tensor)
+    assert isinstance(single, torch.Tensor)
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(single.item(), rel=1e-6)
