@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 
 from caffeflow.data import digest
-from caffeflow.data.folder import LABELS_NAME, MEAN_NAME, REJECTS_NAME, unmark
+from caffeflow.data.folder import LABELS_NAME, MEAN_NAME, REJECTS_NAME, replace_file, unmark
 from caffeflow.data.manifest import MANIFEST_NAME, Manifest, Mean, Split, write_manifest
 from caffeflow.data.mean import channel_means
 from caffeflow.data.tally import Tally, common_shape, ordered
@@ -50,9 +50,7 @@ def _check_rejects(split: str, tally: Tally) -> None:
 
 
 def _place(run: BuildRun, name: str, content: bytes) -> None:
-    temporary = run.work_dir / f"{name}.new"
-    temporary.write_bytes(content)
-    temporary.replace(run.out_dir / name)
+    replace_file(run.out_dir / name, content, by=run.work_dir / f"{name}.new")
 
 
 def _write_mean(run: BuildRun, train: Written | None) -> Mean | None:

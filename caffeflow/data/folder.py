@@ -104,6 +104,19 @@ def unmark(work_dir: Path) -> None:
             raise
 
 
+def replace_file(path: Path, content: bytes, *, by: Path) -> None:
+    """Writes a file whole or not at all, by way of another name in `.unfinished/`.
+
+    Unlike `files.write_atomically` it leaves no stray name behind when it is killed, and it lets the
+    system's error through, so that the build can say what a full disk still needs.
+    """
+    with by.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    by.replace(path)
+
+
 def free_bytes(path: Path) -> int:
     """Returns the free space of the disk on which this path is, or will be."""
     while not path.exists():

@@ -76,20 +76,24 @@ class CountedText:
     """
 
     def __init__(self, path: Path, *, length: int) -> None:
-        self._file = path.open("ab")
-        if self._file.tell() < length:
+        if length > (path.stat().st_size if path.exists() else 0):
             raise DataError(f"{path}: is shorter than the journal says ({length}); begin anew with --force")
+        self._file = path.open("ab")
         self._file.truncate(length)
         self._file.seek(0, os.SEEK_END)
+        self._is_durable = True
 
     def add(self, line: bytes) -> None:
         """Adds a line."""
         self._file.write(line + b"\n")
+        self._is_durable = False
 
     def commit(self) -> int:
         """Makes it durable and returns its length in bytes."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        if not self._is_durable:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._is_durable = True
         return self._file.tell()
 
     def close(self) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from caffeflow.data.folder import replace_file
 from caffeflow.errors import DataError
-from caffeflow.files import write_atomically
 from caffeflow.images import Image
 
 Array = NDArray[np.float32]
@@ -38,14 +38,14 @@ class MeanSum:
         """Writes the sum, whole or not at all."""
         content = io.BytesIO()
         np.save(content, self._total())
-        write_atomically(path, content.getvalue())
+        replace_file(path, content.getvalue(), by=path.with_suffix(".new"))
 
     @classmethod
     def load(cls, path: Path) -> MeanSum:
         """Returns the sum that `save` wrote."""
         try:
             return cls(np.load(path, allow_pickle=False))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{path}: cannot be read ({error}); begin anew with --force") from error
 
     def _total(self) -> Array:
