@@ -12,38 +12,13 @@ import pytest
 import torch
 
 from tests.support.native import NativeCaffe, Report
-from tests.support.native_nets import make_digits
+from tests.support.native_nets import SMOOTH_NET, make_digits
 from tests.support.native_ours import test_ours, train_ours, write_initial_weights
 from tests.support.native_training import Trajectory, train, write_solver
 
 pytestmark = pytest.mark.native
 
 BOUND = 1e-5  # relative; the printing of six digits takes up to half of it
-NET = """name: "smooth"
-layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TRAIN }}
-  transform_param {{ scale: 0.00390625 }}
-  data_param {{ source: "{dataset}/train_lmdb" batch_size: 64 backend: LMDB }} }}
-layer {{ name: "data" type: "Data" top: "data" top: "label" include {{ phase: TEST }}
-  transform_param {{ scale: 0.00390625 }}
-  data_param {{ source: "{dataset}/val_lmdb" batch_size: 50 backend: LMDB }} }}
-layer {{ name: "conv1" type: "Convolution" bottom: "data" top: "conv1" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
-  convolution_param {{ num_output: 20 kernel_size: 5 weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "tanh1" type: "TanH" bottom: "conv1" top: "conv1" }}
-layer {{ name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1"
-  pooling_param {{ pool: AVE kernel_size: 3 stride: 2 }} }}
-layer {{ name: "conv2" type: "Convolution" bottom: "pool1" top: "conv2" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
-  convolution_param {{ num_output: 30 kernel_size: 5 weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "tanh2" type: "TanH" bottom: "conv2" top: "conv2" }}
-layer {{ name: "pool2" type: "Pooling" bottom: "conv2" top: "pool2"
-  pooling_param {{ pool: AVE kernel_size: 2 stride: 2 }} }}
-layer {{ name: "ip1" type: "InnerProduct" bottom: "pool2" top: "ip1" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
-  inner_product_param {{ num_output: 100 weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "tanh3" type: "TanH" bottom: "ip1" top: "ip1" }}
-layer {{ name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2" param {{ lr_mult: 1 }} param {{ lr_mult: 2 }}
-  inner_product_param {{ num_output: 10 weight_filler {{ type: "xavier" }} }} }}
-layer {{ name: "accuracy" type: "Accuracy" bottom: "ip2" bottom: "label" top: "accuracy" include {{ phase: TEST }} }}
-layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" }}
-"""
 FIELDS = (
     'base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 lr_policy: "inv" gamma: 0.0001 power: 0.75'
     " display: 1 snapshot: 50 max_iter: 100"
@@ -59,7 +34,7 @@ def one_thread() -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Dataset, net, solver and initial weights."""
     folder = tmp_path_factory.mktemp("smooth")
-    (folder / "net.prototxt").write_text(NET.format(dataset=make_digits(folder)))
+    (folder / "net.prototxt").write_text(SMOOTH_NET.format(dataset=make_digits(folder)))
     solver = write_solver(folder / "solver.prototxt", net=folder / "net.prototxt", fields=FIELDS)
     write_initial_weights(solver, folder / "initial.caffemodel")
     return folder
@@ -82,6 +57,14 @@ def test_hundred_free_running_losses(folder: Path, theirs: Trajectory, report: R
     report("smooth twin", f"100 free-running losses within {max(found):.1e}")
     assert max(found) <= BOUND
     assert ours[-1] < ours[0] / 2
+
+
+def test_losses_smoothed_over_seven_iterations(caffe: NativeCaffe, folder: Path) -> None:
+    fields = f"{FIELDS} average_loss: 7".replace("max_iter: 100", "max_iter: 30")
+    solver = write_solver(folder / "smoothed" / "solver.prototxt", net=folder / "net.prototxt", fields=fields)
+    expected = train(caffe, solver, f"-weights={folder / 'initial.caffemodel'}").losses
+    ours, _ = train_ours(solver, iterations=30, weights=folder / "initial.caffemodel")
+    assert max(differences(ours, expected)) <= BOUND
 
 
 def test_we_go_on_from_a_snapshot_of_caffe(

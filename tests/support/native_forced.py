@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,7 @@ class ForcedRun:
         self._executor = FusedExecutor(self._net)
         self._solver = Solver(parameters, self._net, self, channels_last=self._executor.channels_last)
         self._current: Executor = self._executor
+        self._iter_size = parameters.iter_size
 
     def forward(self, feeds: Feeds) -> Result:
         """Runs the net as the current step wants it run."""
@@ -84,19 +86,20 @@ class ForcedRun:
     def steps(self, count: int) -> Iterator[ForcedStep]:
         """Yields a step from each of the snapshots 1 to `count`."""
         batches = self._read()
-        next(batches)  # Caffe spent the first batch on iteration 0, before its first snapshot
-        for iteration in range(1, count + 1):
-            feeds = next(batches)
+        for iteration in range(count + 1):
+            feeds = list(islice(batches, self._iter_size))
+            if iteration == 0:
+                continue  # Caffe does not write what it began with
             step = self._step(iteration, feeds)
             if self._bound is not None and step.worst_update > self._bound:
                 step = replace(self._step_as_caffe_decides(iteration, feeds), without_help=step.worst_update)
             yield step
 
-    def _step(self, iteration: int, feeds: Feeds) -> ForcedStep:
+    def _step(self, iteration: int, feeds: list[Feeds]) -> ForcedStep:
         restore_snapshot(str(self._trajectory.state(iteration)), self._solver)
         assert self._solver.iteration == iteration
         before = self._weights()
-        done = self._solver.step(lambda: feeds)
+        done = self._solver.step(iter(feeds).__next__)
         expected = self._trajectory.losses[iteration]
         theirs = weights_of(self._trajectory.weights(iteration + 1))
         return ForcedStep(
@@ -105,10 +108,11 @@ class ForcedRun:
             updates=dict(_relative(before, self._weights(), theirs)) if self._bound is not None else {},
         )
 
-    def _step_as_caffe_decides(self, iteration: int, feeds: Feeds) -> ForcedStep:
+    def _step_as_caffe_decides(self, iteration: int, feeds: list[Feeds]) -> ForcedStep:
         folder = self._trajectory.solver.parent / "decisions"
         weights = self._trajectory.weights(iteration)
-        inputs = decided_on(self._caffe, self._net, weights=weights, feeds=feeds, folder=folder)
+        (batch,) = feeds
+        inputs = decided_on(self._caffe, self._net, weights=weights, feeds=batch, folder=folder)
         self._current = NudgedExecutor(self._net, inputs)
         try:
             return self._step(iteration, feeds)

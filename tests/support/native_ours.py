@@ -27,7 +27,7 @@ def write_initial_weights(solver: Path, weights: Path) -> None:
 def train_ours(
     solver: Path, *, iterations: int, weights: Path | None = None, snapshot: Path | None = None
 ) -> tuple[list[float], SnapshotFiles]:
-    """Trains by Caffe's rules (data from record 0); returns the losses and a snapshot of the end."""
+    """Trains by Caffe's rules (data from record 0); returns the smoothed losses and a snapshot of the end."""
     parameters = read_solver(solver)
     net = _train_net(solver)
     executor = FusedExecutor(net)
@@ -37,7 +37,7 @@ def train_ours(
     if snapshot is not None:
         restore_snapshot(str(snapshot), ours)
     with _batches(net, "TRAIN") as next_feeds:
-        losses = [ours.step(next_feeds).loss for _ in range(iterations)]
+        losses = [ours.step(next_feeds).smoothed for _ in range(iterations)]
     return losses, write_snapshot(f"{parameters.snapshot_prefix}_ours", ours, positions={})
 
 
