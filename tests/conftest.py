@@ -13,11 +13,15 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 @pytest.fixture(autouse=True)
-def own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def own_surroundings(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
     """Gives a test its own HOME and working folder, and fixed seeds."""
     random.seed(0)
-    home = tmp_path / "home"
-    home.mkdir()
+    home = tmp_path_factory.mktemp("home")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CAFFEFLOW_DATA", raising=False)
     monkeypatch.delenv("CAFFE_ROOT", raising=False)
