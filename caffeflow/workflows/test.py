@@ -11,23 +11,20 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from caffeflow import __version__
 from caffeflow.engine.device import choose_device, describe_device
 from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.sources import record_count, record_shape
 from caffeflow.engine.net import Net
-from caffeflow.engine.training import FusedExecutor
+from caffeflow.engine.training import Feeds, FusedExecutor
 from caffeflow.errors import WeightsError
 from caffeflow.proto.binary import read_caffemodel
 from caffeflow.workflows.test_data import DataSettings, batch_size_of, source_of
 from caffeflow.workflows.test_figures import TestFigures
 from caffeflow.workflows.test_keeping import keep_result
 from caffeflow.workflows.test_subject import Subject, find_net, find_subject, find_weights
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +59,8 @@ class Bench:
     subject: Subject
     weights: Path
     executor: FusedExecutor
-    device: torch.device
 
-    def feeds(self, tops: tuple[torch.Tensor, ...]) -> dict[str, tuple[torch.Tensor, ...]]:
+    def feeds(self, tops: tuple[Any, ...]) -> Feeds:
         """Returns a batch as the executor takes it."""
         return {self.subject.data.name: tops[:1] if self.subject.is_deploy else tops}
 
@@ -103,7 +99,7 @@ def score_net(
         **figures.result(bench.weights),
         "batch_size": batch_size_of(bench.subject.data),
         "images_per_second": count / max(seconds, 1e-9),
-        "device": describe_device(bench.device),
+        "device": describe_device(bench.executor.net.device),
         "precision": settings.precision,
         "caffeflow": __version__,
     }
@@ -133,7 +129,7 @@ def open_bench(settings: TestSettings, note: Callable[[str], None]) -> Bench:
         )
     keep = [subject.scores] if subject.scores else []
     executor = FusedExecutor(net, precision=settings.precision, keep=keep)
-    return Bench(subject=subject, weights=weights, executor=executor, device=device)
+    return Bench(subject=subject, weights=weights, executor=executor)
 
 
 def _quoted(names: tuple[str, ...]) -> str:

@@ -65,8 +65,9 @@ def score_like_caffe(
 
 
 def _first_lines(bench: Bench, iterations: int) -> Iterator[LogLine]:
-    if bench.device.type == "cuda":
-        yield LogLine(f"{_SOURCE}275", f"Use GPU with device ID {bench.device.index}")
+    device = bench.executor.net.device
+    if device.type == "cuda":
+        yield LogLine(f"{_SOURCE}275", f"Use GPU with device ID {device.index}")
     else:
         yield LogLine(f"{_SOURCE}280", "Use CPU.")
     yield LogLine(f"{_SOURCE}286", f"Running for {iterations} iterations.")
