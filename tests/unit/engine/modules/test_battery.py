@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 import caffeflow
 from caffeflow.engine.modules.registry import MODULES, LayerModule, Setup, build_module, module
 from caffeflow.errors import UnsupportedLayerError
 from caffeflow.layers.spec import SPECS
 from caffeflow.proto.caffe_pb2 import LayerParameter
-from tests.support.layer_battery import CHECKS
+from tests.support.layer_battery import CHECKS, as_tuple, assert_arrays_equal
 from tests.support.layer_cases import (
     activations,
     convolution,
@@ -71,3 +72,13 @@ def test_a_type_without_module_is_named():
     setup = Setup(layer=LayerParameter(name="x", type="Nope"), params=None, bottoms=(), tops=(), phase="TEST")
     with pytest.raises(UnsupportedLayerError, match=r"layer 'x'.*'Nope'"):
         build_module(setup)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_layer_on_cuda_equals_loops(case):
+    module = case.module(double=True).to("cuda")
+    with torch.no_grad():
+        tops = as_tuple(module(*(torch.from_numpy(value).double().cuda() for value in case.values())))
+    assert_arrays_equal([top.cpu() for top in tops], case.expected(case.values()), tolerance=1e-10)
