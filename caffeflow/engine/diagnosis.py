@@ -27,6 +27,8 @@ def first_non_finite(net: Net, batches: Iterable[Feeds]) -> str | None:
 
     def look(layer: NetLayer, _direction: Direction, _seconds: float) -> None:
         for blob, tensor in zip(layer.facts.blobs, layer.tensors, strict=True):
+            if not blob.trained and not getattr(layer.module, "uses_stored", True):
+                continue  # statistics that only follow what the batches do
             _check(f"learned blob '{blob.name}' of layer '{layer.name}' ({layer.type})", tensor)
         for top in layer.facts.node.tops:
             _check(f"blob '{top.blob}' made by layer '{layer.name}' ({layer.type})", executor.data[top.blob])

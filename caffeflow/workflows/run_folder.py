@@ -107,6 +107,7 @@ class RunFolder:
     def resume(self) -> None:
         """Takes up the record of a run that was stopped or killed."""
         self.record = read_record(self.path)
+        self.record.pop("error", None)
         self.record.setdefault("resumed", []).append(_now())
         self.record |= {"state": "running", "finished": None}
         self._write()

@@ -12,8 +12,9 @@ import torch
 from caffeflow.engine.device import choose_device, describe_device
 from caffeflow.engine.diagnosis import first_non_finite
 from caffeflow.engine.signals import listening
+from caffeflow.engine.training import FusedExecutor
 from caffeflow.errors import UsageError
-from tests.support.engine_nets import SMALL, batch, net_of
+from tests.support.engine_nets import SMALL, batch, images, inner_product, net_of, norm, softmax_loss
 
 
 def test_finite_numbers_are_no_finding() -> None:
@@ -36,6 +37,20 @@ def test_bad_weights_are_named_before_what_they_make() -> None:
     found = first_non_finite(net, [batch(net)])
     assert found is not None
     assert found.startswith("learned blob 'bias' of layer 'ip1' (InnerProduct): 1 of 11 values are nan")
+
+
+def test_statistics_that_followed_bad_numbers_are_not_blamed() -> None:
+    text = (
+        images(3, 2, 7, 5) + norm("n", "data", "n") + inner_product("ip", "n", "ip", 5) + softmax_loss("ip")
+    )
+    net = net_of(text)
+    bad = batch(net)
+    bad["data"][0][0, 0, 0, 0] = 3e38
+    FusedExecutor(net).forward(bad)  # the running variance overflows, the top does not
+    net.layers[3].tensors[0].data.fill_(3e38)
+    found = first_non_finite(net, [bad])
+    assert found is not None
+    assert found.startswith("blob 'ip' made by layer 'ip'")
 
 
 def test_bad_data_are_named_and_the_right_batch_is_found() -> None:
