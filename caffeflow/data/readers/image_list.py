@@ -35,12 +35,14 @@ class ImageList:
     def __init__(self, path: Path, text: bytes) -> None:
         self.path = path
         self._lines: list[bytes] = []
+        self._numbers = array("i")
         labels = array("i")
         for number, line in enumerate(text.splitlines(), 1):
             if not line.strip():
                 continue
             labels.append(_label(line, where=f"{path}:{number}"))
             self._lines.append(line)
+            self._numbers.append(number)
         self.labels: NDArray[np.int32] = np.array(labels, np.int32)
 
     def __len__(self) -> int:
@@ -49,6 +51,10 @@ class ImageList:
     def name(self, index: int) -> str:
         """Returns the path of entry `index` as it stands in the file."""
         return os.fsdecode(self._lines[index].rpartition(b" ")[0])
+
+    def where(self, index: int) -> str:
+        """Returns `file:line` of entry `index`, for messages."""
+        return f"{self.path}:{self._numbers[index]}"
 
 
 def read_image_list(path: Path) -> ImageList:

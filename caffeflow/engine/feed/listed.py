@@ -69,7 +69,7 @@ class ListedImages:
 
     def load(self, items: Sequence[int]) -> Loaded:
         """Returns the decoded images of some entries."""
-        planes = [as_planes(self._read(Path(self.name(index)))) for index in items]
+        planes = [as_planes(self._read(index)) for index in items]
         return Loaded(planes, self._list.labels[list(items)].tolist(), is_costly=True)
 
     def name(self, item: int) -> str:
@@ -77,15 +77,15 @@ class ListedImages:
         # Caffe: root_folder is put before the path as it is, so it must end with a slash.
         return self._root + self._list.name(item)
 
-    def _read(self, path: Path) -> images.Image:
+    def _read(self, index: int) -> images.Image:
+        name = self.name(index)
         try:
-            content = path.read_bytes()
+            content = Path(name).read_bytes()
         except OSError as error:
-            raise DataError(
-                f"{self._list.path}: image '{path}' cannot be read: {error.strerror}; check root_folder in"
-                f" image_data_param, which is '{self._root}'"
-            ) from error
-        image = images.decode(content, self._mode, name=str(path))
+            place = f"{self._list.where(index)}: image '{name}'"
+            advice = f"check root_folder in image_data_param, which is '{self._root}'"
+            raise DataError(f"{place} cannot be read: {error.strerror}; {advice}") from error
+        image = images.decode(content, self._mode, name=name)
         return images.resize_squash(image, *self._size) if self._size else image
 
     def close(self) -> None:

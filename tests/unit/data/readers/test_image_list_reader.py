@@ -26,6 +26,7 @@ def test_the_label_is_behind_the_last_space(tmp_path: Path) -> None:
         "last.jpg",
     ]
     assert entries.labels.tolist() == [3, -1, 0, 12]
+    assert [entries.where(index).rpartition(":")[2] for index in range(4)] == ["1", "2", "3", "5"]
 
 
 def test_paths_need_not_be_utf8(tmp_path: Path) -> None:

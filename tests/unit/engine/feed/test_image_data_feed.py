@@ -132,7 +132,7 @@ def test_missing_and_broken_images_are_named(folder: Path) -> None:
     paths[1].unlink()
     with (
         opened(image_layer(folder)) as feed,
-        pytest.raises(DataError, match=r"of class 0/1.png.*root_folder"),
+        pytest.raises(DataError, match=r"list.txt:2: .*of class 0/1.png.*root_folder"),
     ):
         feed.next()
     paths[1].write_bytes(paths[2].read_bytes()[:-9])
