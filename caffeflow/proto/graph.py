@@ -86,17 +86,21 @@ def build_graph(net: NetParameter) -> Graph:
     """Links the layers of a filtered net.
 
     Raises:
-        NetError: A bottom that no earlier layer makes, or a top made twice without being in place.
+        NetError: A bottom that no earlier layer makes, a top made twice without being in place, or an
+            in-place layer over a blob that an earlier layer reads as well.
     """
     newest: dict[str, Value] = {}
     unread: dict[Value, None] = {}
+    readers: dict[Value, str] = {}
     nodes = []
     for index, layer in enumerate(net.layer):
         _check_propagate_down(layer)
         bottoms = tuple(_bottom(newest, net, layer, position) for position in range(len(layer.bottom)))
+        tops = tuple(_top(newest, layer, position) for position in range(len(layer.top)))
+        _check_in_place(layer, tops, readers)
         for bottom in bottoms:
             unread.pop(bottom, None)
-        tops = tuple(_top(newest, layer, position) for position in range(len(layer.top)))
+            readers.setdefault(bottom, layer.name)
         for top in tops:
             newest[top.blob] = top
             unread[top] = None
@@ -136,6 +140,19 @@ def _top(newest: dict[str, Value], layer: LayerParameter, position: int) -> Valu
         f" {position} to work in place",
         layer=layer.name,
     )
+
+
+def _check_in_place(layer: LayerParameter, tops: tuple[Value, ...], readers: dict[Value, str]) -> None:
+    # Caffe: its split layers rename the bottom, which is then in place no more, and building the net
+    # dies with "produced by multiple sources" (insert_splits.cpp, net.cpp AppendTop).
+    for top in tops:
+        reader = readers.get(Value(top.blob, top.version - 1))
+        if reader is not None:
+            raise NetError(
+                f"works in place on blob '{top.blob}', which the earlier layer '{reader}' reads as well; Caffe"
+                " refuses that: give this layer a top of its own name",
+                layer=layer.name,
+            )
 
 
 def _check_propagate_down(layer: LayerParameter) -> None:

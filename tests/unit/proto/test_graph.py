@@ -16,20 +16,20 @@ def test_in_place_layers_make_new_versions_and_later_readers_see_them() -> None:
     graph = graph_of(
         """
         layer { name: "d" top: "x" }
-        layer { name: "early" bottom: "x" top: "e" }
         layer { name: "relu" bottom: "x" top: "x" }
+        layer { name: "drop" bottom: "x" top: "x" }
         layer { name: "late" bottom: "x" top: "l" }
         """
     )
     assert [node.bottoms for node in graph.nodes] == [
         (),
         (Value("x", 0),),
-        (Value("x", 0),),
         (Value("x", 1),),
+        (Value("x", 2),),
     ]
-    assert [node.is_in_place for node in graph.nodes] == [False, False, True, False]
-    assert graph.last("x") == Value("x", 1)
-    assert [node.name for node in graph.readers(Value("x", 0))] == ["early", "relu"]
+    assert [node.is_in_place for node in graph.nodes] == [False, True, True, False]
+    assert graph.last("x") == Value("x", 2)
+    assert [node.name for node in graph.readers(Value("x", 0))] == ["relu"]
 
 
 def test_outputs_are_unread_values_in_byte_order_of_their_names() -> None:
@@ -53,6 +53,10 @@ def test_an_in_place_value_that_nobody_reads_is_an_output_once() -> None:
         (
             'layer { name: "a" bottom: "x" } layer { name: "late" top: "x" }',
             ["layer 'a'", "'late' makes it", "later"],
+        ),
+        (
+            'layer { top: "x" } layer { name: "a" bottom: "x" top: "y" } layer { name: "r" bottom: "x" top: "x" }',
+            ["layer 'r'", "'x'", "earlier layer 'a'"],
         ),
         ('layer { name: "a" top: "x" } layer { name: "b" top: "x" }', ["layer 'b'", "'x'", "earlier layer"]),
         (
