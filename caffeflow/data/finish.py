@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 
 from caffeflow.data import digest
@@ -28,7 +29,7 @@ def finish(run: BuildRun, parts: Mapping[str, Written]) -> Manifest:
     for split, part in parts.items():
         _check_rejects(split, part.tally)
     if run.plan.class_names:
-        _place(run, LABELS_NAME, "".join(f"{name}\n" for name in run.plan.class_names).encode())
+        _place(run, LABELS_NAME, os.fsencode("".join(f"{name}\n" for name in run.plan.class_names)))
     if run.rejects.commit() > 0:
         _place(run, REJECTS_NAME, (run.work_dir / REJECTS_NAME).read_bytes())
     manifest = _manifest(run, parts, _write_mean(run, parts.get("train")))
