@@ -83,17 +83,25 @@ class Tally:
         Raises:
             DataError: A label is no class of the net.
         """
+        self.check(labels)
         truth = labels.astype(np.int64)
-        foreign = truth[(truth < 0) | (truth >= self._classes)]
-        if len(foreign):
-            raise DataError(
-                f"label {foreign[0]} is no class of the net, which tells {self._classes} apart"
-                f" (0 to {self._classes - 1}); test it on the data that it was trained for"
-            )
         np.add.at(self._support, truth, 1)
         is_whole = np.isfinite(scores).all(axis=1)
         self._broken += int((~is_whole).sum())
         self._add_whole(scores[is_whole], truth[is_whole])
+
+    def check(self, labels: NDArray[Any]) -> None:
+        """Looks at the labels of a batch (N,).
+
+        Raises:
+            DataError: One is no class of the net.
+        """
+        foreign = labels[(labels < 0) | (labels >= self._classes)]
+        if len(foreign):
+            raise DataError(
+                f"label {int(foreign[0])} is no class of the net, which tells {self._classes} apart"
+                f" (0 to {self._classes - 1}); test it on the data that it was trained for"
+            )
 
     def result(self) -> Classification:
         """Returns the figures so far."""

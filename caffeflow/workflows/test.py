@@ -19,7 +19,8 @@ from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.sources import record_count, record_shape
 from caffeflow.engine.net import Net
 from caffeflow.engine.training import Feeds, FusedExecutor
-from caffeflow.errors import WeightsError
+from caffeflow.errors import DataError, WeightsError
+from caffeflow.layers.params import dims
 from caffeflow.proto.binary import read_caffemodel
 from caffeflow.workflows.test_data import DataSettings, batch_size_of, source_of
 from caffeflow.workflows.test_figures import TestFigures
@@ -61,8 +62,19 @@ class Bench:
     executor: FusedExecutor
 
     def feeds(self, tops: tuple[Any, ...]) -> Feeds:
-        """Returns a batch as the executor takes it."""
-        return {self.subject.data.name: tops[:1] if self.subject.is_deploy else tops}
+        """Returns a batch as the executor takes it.
+
+        Raises:
+            DataError: A deploy net takes images of another size.
+        """
+        if not self.subject.is_deploy:
+            return {self.subject.data.name: tops}
+        net = self.executor.net
+        expected, found = net.shapes.tops[net.graph.last(self.subject.data.top[0])][1:], tops[0].shape[1:]
+        if found != expected:
+            records = f"{source_of(self.subject.data)}: records are {dims(found)} when they come to the net"
+            raise DataError(f"{records}, but the Input of {self.subject.path} takes {dims(expected)}")
+        return {self.subject.data.name: tops[:1]}
 
 
 def score_net(
@@ -89,6 +101,7 @@ def score_net(
     with closing(open_feed(bench.subject.data, phase="TEST", seed=0)) as feed:
         while figures.seen < count:
             tops = tuple(top[: count - figures.seen] for top in feed.next())
+            figures.check(tops[1].numpy())
             figures.add(bench.executor.forward(bench.feeds(tops)), tops[1].numpy())
             on_progress(figures.seen, count)
     seconds = time.monotonic() - started
@@ -115,11 +128,9 @@ def open_bench(settings: TestSettings, note: Callable[[str], None]) -> Bench:
     path = find_net(settings.net)
     subject = find_subject(path, settings.data, note)
     weights = settings.weights or find_weights(path)
-    if settings.weights is None:
-        note(f"testing the newest weights: {weights}")
     net = Net.of(subject.role, record_shape=record_shape, seed=None, device=device)
     plan = net.load(read_caffemodel(weights))
-    note(f"weights: copied {len(plan.copied)} layers from {weights}")
+    note(f"weights: {weights} (layers copied: {len(plan.copied)})")
     if plan.skipped:
         note(f"weights: not in this net, so left out: {', '.join(plan.skipped)}")
     if plan.new:

@@ -37,13 +37,22 @@ class TestFigures:
         self.seen = 0
         self._loss: float | None = None
         self._sums: dict[str, float] = {}
-        self._tally: Tally | None = None
         shapes = net.shapes.tops
+        self._tally: Final = _tally(subject, net)
         self._scalars: Final = [
             output.value.blob
             for output in net.outputs
             if math.prod(shapes[output.value]) == 1 and not subject.is_deploy
         ]
+
+    def check(self, labels: NDArray[np.float32]) -> None:
+        """Looks at the labels of a batch before the net does, which may say less.
+
+        Raises:
+            DataError: One is no class of the net.
+        """
+        if self._tally is not None:
+            self._tally.check(labels)
 
     def add(self, result: Result, labels: NDArray[np.float32]) -> None:
         """Counts a batch."""
@@ -53,8 +62,8 @@ class TestFigures:
             self._sums[blob] = self._sums.get(blob, 0.0) + float(result.outputs[blob]) * count
         if not self._subject.is_deploy:
             self._loss = (self._loss or 0.0) + float(result.loss) * count
-        if self._subject.scores is not None:
-            self._add_scores(self._subject.scores, result, labels)
+        if self._tally is not None:
+            self._add_scores(self._tally, result, labels)
 
     def result(self, weights: Path) -> dict[str, Any]:
         """Returns the figures as JSON has them.
@@ -82,20 +91,26 @@ class TestFigures:
             "outputs": {blob: total / self.seen for blob, total in self._sums.items()},
         }
 
-    def _add_scores(self, blob: str, result: Result, labels: NDArray[np.float32]) -> None:
-        scores = result.outputs[blob].float().cpu().numpy()
-        if math.prod(scores.shape[2:]) != 1:
-            raise NetError(
-                f"{self._subject.path}: blob '{blob}' is {dims(scores.shape)}; expected one score a class and"
-                " image"
-            )
-        scores = scores.reshape(len(labels), -1)
-        self._tally = self._tally or Tally(scores.shape[1])
-        self._tally.add(scores, labels)
+    def _add_scores(self, tally: Tally, result: Result, labels: NDArray[np.float32]) -> None:
+        assert self._subject.scores is not None  # noqa: S101 - without scores there is no tally
+        scores = result.outputs[self._subject.scores].float().cpu().numpy().reshape(len(labels), -1)
+        tally.add(scores, labels)
         if self._subject.is_deploy and self._subject.has_probabilities:
             # Caffe: SoftmaxWithLoss takes no probability for smaller than this (softmax_loss_layer.cpp).
             own = np.maximum(scores[np.arange(len(labels)), labels.astype(np.int64)], _SMALLEST)
             self._loss = (self._loss or 0.0) - float(np.log(own).sum())
+
+
+def _tally(subject: Subject, net: Net) -> Tally | None:
+    """Returns what counts the answers, if the net has a score for each class of each image."""
+    if subject.scores is None:
+        return None
+    shape = net.shapes.tops[net.graph.last(subject.scores)]
+    if len(shape) < 2 or math.prod(shape[2:]) != 1:
+        raise NetError(
+            f"{subject.path}: blob '{subject.scores}' is {dims(shape)}; expected one score a class and image"
+        )
+    return Tally(shape[1])
 
 
 def _classification(counted: Classification | None, names: tuple[str, ...]) -> dict[str, Any]:

@@ -211,7 +211,29 @@ def test_tables_on_a_terminal(model: Path, capsys: pytest.CaptureFixture[str]) -
     assert f"{100 * expected()['top1']:.2f} %" in said.out
     assert f"each of {COUNT} records once" in said.out
     assert "most often confused" in said.out
-    assert "copied 1 layers" in said.err
+    assert "layers copied: 1" in said.err
+
+
+def test_a_deploy_net_says_which_size_it_takes(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gray = write_raw_lmdb(tmp_path / "gray_lmdb", random_planes(3, (1, 5, 7)))
+    code, error = refused(capsys, model / "deploy.prototxt", "--data", gray, "--mean", "none")
+    assert code == 5
+    assert "records are 1 x 5 x 7" in error
+    assert "takes 3 x 5 x 7" in error
+
+
+def test_scores_for_each_pixel_are_refused(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    net = DEPLOY.replace('type: "InnerProduct"', 'type: "Convolution"')
+    net = net.replace(
+        "inner_product_param { num_output: 7 }", "convolution_param { num_output: 7 kernel_size: 1 }"
+    )
+    (model / "deploy.prototxt").write_text(net)
+    weights = write_weights(model / "pixels.caffemodel", weight=WEIGHT[:, :3].reshape(7, 3, 1, 1))
+    code, error = refused(capsys, model / "deploy.prototxt", "--weights", weights)
+    assert code == 4
+    assert "'prob' is 4 x 7 x 5 x 7" in error
 
 
 def test_like_caffe_counts_whole_batches_around_the_corner(
