@@ -2,11 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from caffeflow.engine.net import Net
 from caffeflow.proto.caffe_pb2 import TRAIN, LayerParameter, NetParameter
-from caffeflow.proto.net import filter_net, net_state
-from caffeflow.proto.text import format_message
+from caffeflow.proto.net import NetRole, filter_net, net_state
+from caffeflow.proto.text import format_message, parse, read_net
+from caffeflow.workflows.render import Request, render_net
 
 _SOURCES = {"Data", "ImageData"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimedNet:
+    """A net of the catalogue as it is timed.
+
+    Attributes:
+        batch_size: Of the timed net.
+        record: Channels, height and width after cropping.
+        iterations: How many make one measurement of some seconds.
+    """
+
+    name: str
+    batch_size: int
+    record: tuple[int, int, int]
+    iterations: int
+
+
+TIMED: Final = (
+    TimedNet(name="mobilenet-v2", batch_size=16, record=(3, 224, 224), iterations=4),
+    TimedNet(name="caffenet", batch_size=16, record=(3, 227, 227), iterations=6),
+    TimedNet(name="cifar10-quick", batch_size=100, record=(3, 32, 32), iterations=40),
+    TimedNet(name="lenet", batch_size=64, record=(1, 28, 28), iterations=100),
+)
+
+
+def render_train_net(timed: TimedNet, *, batch_size: int | None = None) -> str:
+    """Returns the training net of the catalogue, fed with constants, as text."""
+    request = Request(net=timed.name, assignments={}, out_dir=Path("unused"), command="benchmark")
+    rendered = render_net(request, is_dry_run=True).rendered.texts["train_val.prototxt"]
+    net = parse(rendered, NetParameter(), source=timed.name)
+    return with_dummy_data(net, batch_size=batch_size or timed.batch_size, record=timed.record)
+
+
+def train_net(path: Path, *, seed: int = 0) -> Net:
+    """Returns the net of a file in phase TRAIN, with its fillers' weights."""
+    net_file = read_net(path)
+    state = net_state("TRAIN")
+    role = NetRole(net_file=net_file, net=filter_net(net_file.net, state), state=state, label="train net")
+    return Net.of(role, seed=seed)
 
 
 def with_dummy_data(net: NetParameter, *, batch_size: int, record: tuple[int, int, int]) -> str:
