@@ -14,8 +14,6 @@ from caffeflow.engine.lines import Element, LogLine, number
 from caffeflow.engine.testing import elements_of
 from caffeflow.workflows.test import Bench, TestSettings, open_bench
 
-_SOURCE = "caffe.cpp:"
-
 
 def score_like_caffe(
     settings: TestSettings,
@@ -46,15 +44,15 @@ def score_like_caffe(
             losses.append(float(result.loss))
             batches.append(elements_of(bench.executor.net, result.outputs))
             for element in batches[-1]:
-                on_line(LogLine(f"{_SOURCE}304", f"Batch {batch}, {element.blob} = {number(element.value)}"))
+                on_line(LogLine("caffe.cpp:304", f"Batch {batch}, {element.blob} = {number(element.value)}"))
     means = [
         Element(column[0].blob, sum(each.value for each in column) / iterations, column[0].weight)
         for column in zip(*batches, strict=True)
     ]
     loss = sum(losses) / iterations
-    on_line(LogLine(f"{_SOURCE}309", f"Loss: {number(loss)}"))
+    on_line(LogLine("caffe.cpp:309", f"Loss: {number(loss)}"))
     for mean in means:
-        on_line(LogLine(f"{_SOURCE}321", _with_loss(mean)))
+        on_line(LogLine("caffe.cpp:321", _with_loss(mean)))
     return {
         "net": str(bench.subject.path),
         "weights": str(bench.weights),
@@ -67,10 +65,10 @@ def score_like_caffe(
 def _first_lines(bench: Bench, iterations: int) -> Iterator[LogLine]:
     device = bench.executor.net.device
     if device.type == "cuda":
-        yield LogLine(f"{_SOURCE}275", f"Use GPU with device ID {device.index}")
+        yield LogLine("caffe.cpp:267", f"Use GPU with device ID {device.index}")
     else:
-        yield LogLine(f"{_SOURCE}280", "Use CPU.")
-    yield LogLine(f"{_SOURCE}286", f"Running for {iterations} iterations.")
+        yield LogLine("caffe.cpp:275", "Use CPU.")
+    yield LogLine("caffe.cpp:281", f"Running for {iterations} iterations.")
 
 
 def _with_loss(mean: Element) -> str:
