@@ -20,7 +20,7 @@ NETS = sorted(TEMPLATES.glob("nets/*.j2"))
 OTHERS = sorted(TEMPLATES.glob("s*/*.j2"))
 GROUPS = ("net", "data", "solver")
 # Macros that make a part of a layer, a comment or a number, not layers.
-FRAGMENTS = {"header", "filler", "learning", "transform", "divisible"}
+FRAGMENTS = {"header", "filler", "learning", "transform", "divisible", "unactivated"}
 # Layers that nothing feeds.
 SOURCES = {"inputs", "lmdb_data", "image_list_data", "deploy_input"}
 MAX_MACRO_LINES = 40
@@ -43,7 +43,7 @@ ALL_MACROS = [(path, macro, text) for path in BLOCKS for macro, text in macros(p
 
 def test_there_are_templates() -> None:
     assert (len(BLOCKS), len(NETS), len(OTHERS)) == (9, 8, 3)
-    assert len(ALL_MACROS) == 29
+    assert len(ALL_MACROS) == 30
 
 
 @pytest.mark.parametrize(
