@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
 from caffeflow import images
@@ -20,7 +19,7 @@ from caffeflow.images import Image, ImageError, Mode
 
 Buffer: TypeAlias = bytes | bytearray
 
-_EXTENSIONS: Final[dict[str, str]] = {".jpg": "jpg", ".jpeg": "jpg", ".png": "png"}
+_EXTENSIONS: Final[dict[str, str]] = {"jpg": "jpg", "jpeg": "jpg", "png": "png"}
 _SNIFFED: Final[dict[str, str]] = {"jpeg": "jpg", "png": "png"}
 
 
@@ -151,7 +150,7 @@ def read_image(job: Job, content: bytes, settings: BuildSettings) -> Image:
 
 def extension_of(name: str) -> str | None:
     """Returns `jpg` or `png` if the name ends so, in any case of letters."""
-    return _EXTENSIONS.get(PurePosixPath(name).suffix.lower())
+    return _EXTENSIONS.get(name.rpartition(".")[2].lower())
 
 
 def find_unusual(content: bytes, name: str) -> str | None:
@@ -159,7 +158,7 @@ def find_unusual(content: bytes, name: str) -> str | None:
     kind = images.sniff(content)
     named = extension_of(name)
     if named is not None and kind is not None and _SNIFFED.get(kind, kind) != named:
-        return f"{kind} named {PurePosixPath(name).suffix}"
+        return f"{kind} named .{name.rpartition('.')[2]}"
     if kind == "jpeg":
         header = images.find_header(content)
         if header is not None and header.channels == 4:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from caffeflow.errors import DataError
@@ -19,6 +20,7 @@ SplitName: TypeAlias = Literal["train", "val"]
 SPLITS: Final[tuple[SplitName, ...]] = ("train", "val")
 
 _MAX_LABEL: Final = 2**31 - 1  # Datum.label is an int32
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
 _MAX_NAME_BYTES: Final = 500  # an LMDB key, of which it is a part, takes 511
 
 
@@ -111,12 +113,11 @@ def check_job(job: Job) -> None:
     Raises:
         DataError: Saying which job, and why.
     """
-    path = PurePosixPath(job.name)
-    if not job.name or path.is_absolute() or ".." in path.parts:
+    if not job.name or job.name.startswith("/") or ".." in job.name.split("/"):
         raise DataError(f"image name '{job.name}': expected a relative path without '..'")
     if len(os.fsencode(job.name)) > _MAX_NAME_BYTES:
         raise DataError(f"image name '{job.name}': is longer than {_MAX_NAME_BYTES} bytes; shorten it")
-    if any(ord(letter) < ord(" ") for letter in job.name):
+    if _CONTROL.search(job.name):
         raise DataError(f"image name {job.name!r}: has a line break or control character; rename the file")
     if not 0 <= job.label <= _MAX_LABEL:
         raise DataError(
