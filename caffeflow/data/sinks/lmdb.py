@@ -34,7 +34,9 @@ class LmdbSink:
         self._transaction: Any = None
         with self._as_os_error():
             self._folder.mkdir(exist_ok=True)
-            self._environment = lmdb.open(str(self._folder), map_size=_first_map_bytes(self._folder, start))
+            self._environment = lmdb.open(
+                str(self._folder), map_size=_first_map_bytes(self._folder, start), mode=0o664
+            )
         self._page_bytes: int = self._environment.stat()["psize"]
         with self._as_os_error():
             self._drop_from(start.done)
