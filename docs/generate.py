@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
-from caffeflow.report.layer_table import layers_page
 
 from caffeflow import errors, resources
 from caffeflow.cli.main import COMMANDS, cli
 from caffeflow.render.reference import nets_page, readme_with_macros
+from caffeflow.report.layer_table import layers_page
 
 DOCS = Path(__file__).resolve().parent
 WIDTH = 100

@@ -149,8 +149,8 @@ def _check_in_place(layer: LayerParameter, tops: tuple[Value, ...], readers: dic
         reader = readers.get(Value(top.blob, top.version - 1))
         if reader is not None:
             raise NetError(
-                f"works in place on blob '{top.blob}', which the earlier layer '{reader}' reads as well; Caffe"
-                " refuses that: give this layer a top of its own name",
+                f"works in place on blob '{top.blob}', which the earlier layer '{reader}' reads as well;"
+                " Caffe refuses that: give this layer a top of its own name",
                 layer=layer.name,
             )
 
