@@ -37,7 +37,7 @@ def errors_page() -> str:
         [
             "# Errors and exit codes\n",
             "Errors are one line on stderr: where and what, expected and found, what to do.\n",
-            table[1] + table[2].strip(),
+            table[1] + table[2].rstrip(),
             "",
             "| error | exit code | raised for |",
             "|---|---|---|",
