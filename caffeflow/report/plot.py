@@ -130,7 +130,9 @@ def _draw_series(panel: Axes, series: Series, *, colour: str, dashes: str, label
     x, y = zip(*points, strict=True)
     style: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 1.6}
     if series.kind == "rate":
-        panel.plot(x, y, drawstyle="steps-post", **style)
+        # Rates that change all the time (inv, poly) are slopes; those that change at times are steps.
+        drawstyle = "default" if 2 * len(set(y)) > len(y) else "steps-post"
+        panel.plot(x, y, drawstyle=drawstyle, **style)
     elif series.is_test:
         marker = "o" if len(points) <= _MOST_MARKED_POINTS else ""
         panel.plot(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from caffeflow.errors import UsageError
 from caffeflow.files import write_text
@@ -13,7 +13,7 @@ from caffeflow.report.log import Run, join, read_log
 from caffeflow.report.log_files import csv_files
 from caffeflow.report.plot import draw_curves, picture_format
 
-_log = logging.getLogger(__name__)
+_RUN_FILES: Final = ("caffe.log", "metrics.csv")
 
 
 def read_trainings(path: Path) -> list[Run]:
@@ -73,7 +73,8 @@ def _joined(paths: Sequence[Path]) -> list[Curves]:
 
 
 def _apart(paths: Sequence[Path]) -> list[Curves]:
-    labels = [path.name for path in paths]
+    # In run folders all files are called alike; there the folder's name tells them apart.
+    labels = [path.resolve().parent.name if path.name in _RUN_FILES else path.name for path in paths]
     if len(set(labels)) < len(labels):
         labels = [f"{path.resolve().parent.name}/{path.name}" for path in paths]
     curves = []
