@@ -84,9 +84,12 @@ def open_net(ask: Ask) -> OpenedNet:
     """
     record = ask.record
     path = Path(ask.net)
+    is_file = path.exists() or path.suffix == ".prototxt"
+    if is_file and ask.assignments:
+        raise UsageError(f"--set is for nets of the catalogue; '{ask.net}' is a file, which you can edit")
     if path.is_dir():
         net_file = read_net(_in_folder(path, ask.phase))
-    elif path.is_file() or path.suffix == ".prototxt":
+    elif is_file:
         net_file = read_net(path)
     else:
         net_file, recipe_record = _render(ask)
