@@ -17,7 +17,7 @@ import numpy as np
 from tests.support.native import NativeCaffe
 
 DRIVER: Final = Path(__file__).with_name("native_layer_driver.py")
-Values = Literal["any", "positive", "classes", "ones_and_zeros", "probabilities"]
+Values = Literal["any", "positive", "classes", "ones_and_zeros", "probabilities", "tied"]
 IMAGE: Final = (2, 3, 5, 7)
 SCORES: Final = (7, 5)
 
@@ -30,7 +30,8 @@ class LayerCase:
         name: Unique; begins with the type.
         text: The layer's fields beside name, bottom and top.
         bottoms: Shape of each bottom.
-        values: What each bottom holds; `any` (normal numbers) where none is given.
+        values: What each bottom holds; `any` (normal numbers) where none is given; `tied` ones are -2 to 2
+            in halves, so that maxima are shared and bounds are met.
         tops: Number of tops.
         phase: TRAIN or TEST.
         in_place: The top is the bottom.
@@ -117,6 +118,8 @@ def _dims(shape: tuple[int, ...]) -> str:
 def _draw(kind: Values, shape: tuple[int, ...], random: np.random.Generator, *, classes: int) -> np.ndarray:
     if kind == "classes":
         values = random.integers(0, classes, shape)
+    elif kind == "tied":
+        values = random.integers(-4, 5, shape) / 2
     elif kind == "ones_and_zeros":
         values = random.integers(0, 2, shape)
     elif kind == "positive":
@@ -131,6 +134,7 @@ def _draw(kind: Values, shape: tuple[int, ...], random: np.random.Generator, *, 
 _GAUSSIAN: Final = (
     'weight_filler { type: "gaussian" std: 0.3 } bias_filler { type: "uniform" min: -1 max: 1 }'
 )
+_TIED: Final = {"bottoms": ((31, 5), (31,)), "values": ("tied", "classes")}
 _LABELLED: Final = {"bottoms": (SCORES, (7,)), "values": ("any", "classes")}
 _SPATIAL: Final = {"bottoms": ((2, 5, 3, 7), (2, 3, 7)), "values": ("any", "classes")}
 
@@ -294,4 +298,40 @@ CASES: Final[tuple[LayerCase, ...]] = (
     LayerCase(name="TanH"),
     LayerCase(name="Threshold", text="threshold_param { threshold: 0.2 }", backward=False),
     LayerCase(name="Tile", text="tile_param { axis: 1 tiles: 2 }"),
+    # Equal values and values at bounds, where an implementation shows what it prefers
+    LayerCase(name="AbsVal-at-zero", values=("tied",)),
+    LayerCase(name="Accuracy-tied", **_TIED, backward=False),
+    LayerCase(name="Accuracy-tied-top-2", text="accuracy_param { top_k: 2 }", **_TIED, backward=False),
+    LayerCase(name="ArgMax-tied", values=("tied",), text="argmax_param { axis: 1 top_k: 2 }", backward=False),
+    LayerCase(name="Clip-at-bounds", values=("tied",), text="clip_param { min: -0.5 max: 1 }"),
+    LayerCase(name="ELU-at-zero", values=("tied",)),
+    LayerCase(
+        name="Eltwise-max-tied",
+        bottoms=(IMAGE,) * 3,
+        values=("tied",) * 3,
+        text="eltwise_param { operation: MAX }",
+    ),
+    LayerCase(name="PReLU-at-zero", values=("tied",)),
+    LayerCase(
+        name="Pooling-max-tied",
+        bottoms=((2, 3, 8, 11),),
+        values=("tied",),
+        text="pooling_param { kernel_size: 3 stride: 2 pad: 1 }",
+    ),
+    LayerCase(
+        name="Pooling-mask-tied",
+        values=("tied",),
+        tops=2,
+        text="pooling_param { kernel_size: 3 }",
+        backward=False,
+    ),
+    LayerCase(
+        name="Power-squared", values=("tied",), text="power_param { power: 2 scale: -1.5 shift: 0.75 }"
+    ),
+    LayerCase(name="Power-zero", text="power_param { power: 0 }"),
+    LayerCase(name="ReLU-at-zero", values=("tied",)),
+    LayerCase(name="ReLU-leaky-at-zero", values=("tied",), text="relu_param { negative_slope: 0.25 }"),
+    LayerCase(
+        name="Threshold-met", values=("tied",), text="threshold_param { threshold: 0.5 }", backward=False
+    ),
 )
