@@ -106,17 +106,26 @@ def _debootstrap() -> str:
 
 
 def _mirrors() -> Iterator[str]:
-    """Yields the addresses that this machine's apt gets packages from, Debian's main archive first."""
-    addresses = []
+    """Yields the addresses that this machine's apt gets Debian's packages from."""
     for path in sorted([Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]):
         for line in path.read_text().splitlines() if path.is_file() else ():
             words = line.split()
+            addresses: Sequence[str] = ()
             if path.suffix == ".sources" and words[:1] == ["URIs:"]:
-                addresses += words[1:]
+                addresses = words[1:]
             elif path.suffix == ".list" and words[:1] == ["deb"]:
-                addresses += [next(word for word in words if "://" in word)]
-    # Security and third-party archives carry no complete suite.
-    yield from (address for address in addresses if address.rstrip("/").endswith("/debian"))
+                addresses = [word for word in words if "://" in word]
+            for address in addresses:
+                yield from _complete_archives(address)
+
+
+def _complete_archives(address: str) -> Iterator[str]:
+    """Yields an address of Debian's main archive; security and other people's have no complete suite."""
+    if address.startswith("mirror+file:"):  # cloud images keep a list of their own
+        for line in Path(address.removeprefix("mirror+file:")).read_text().splitlines():
+            yield from _complete_archives(line.split()[0])
+    elif (name := address.rstrip("/").rsplit("/", 1)[-1]).startswith("debian") and "security" not in name:
+        yield address
 
 
 def _install(tree: Path) -> None:
