@@ -123,7 +123,8 @@ def _complete_archives(address: str) -> Iterator[str]:
     """Yields an address of Debian's main archive; security and other people's have no complete suite."""
     if address.startswith("mirror+file:"):  # cloud images keep a list of their own
         for line in Path(address.removeprefix("mirror+file:")).read_text().splitlines():
-            yield from _complete_archives(line.split()[0])
+            for given in line.split()[:1]:
+                yield from _complete_archives(given)
     elif (name := address.rstrip("/").rsplit("/", 1)[-1]).startswith("debian") and "security" not in name:
         yield address
 
