@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from caffeflow.data.manifest import Manifest, Split, read_manifest
-from caffeflow.errors import DataError, NetError, UsageError, WeightsError, suggestion
+from caffeflow.data.manifest import read_manifest
+from caffeflow.errors import NetError, UsageError, WeightsError, suggestion
 from caffeflow.proto.binary import LayerArrays, count_values, read_caffemodel, write_caffemodel
-from caffeflow.proto.caffe_pb2 import DataParameter, FillerParameter, LayerParameter
+from caffeflow.proto.caffe_pb2 import FillerParameter
 from caffeflow.proto.graph import build_graph
 from caffeflow.weights.arrays import BlobStatistics, statistics_of
 from caffeflow.weights.initial import has_no_filler, initial_arrays
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
+from caffeflow.workflows.test_data import RECORD_LAYERS, DataSettings, own_data_layer
 
 if TYPE_CHECKING:
     from caffeflow.engine.calibration import Rescaled
@@ -141,11 +142,8 @@ def _on_dataset(opened: OpenedNet, folder: Path) -> OpenedNet:
     """Returns the net with its data layers reading the training images of a dataset."""
     from caffeflow.engine.feed.sources import record_shape
 
-    manifest = read_manifest(folder)
-    split = manifest.splits.get("train")
-    if split is None:
-        raise DataError(f"{folder}: has no split 'train'; expected a dataset with training images")
-    layers = [layer for layer in opened.net.layer if layer.type in ("Data", "ImageData")]
+    mean = read_manifest(folder).mean
+    layers = [layer for layer in opened.net.layer if layer.type in RECORD_LAYERS]
     if not layers:
         raise NetError(
             "has no data layer, which alone says how pixels become input (mean, scale, crop); give the"
@@ -153,21 +151,8 @@ def _on_dataset(opened: OpenedNet, folder: Path) -> OpenedNet:
             where=str(opened.net_file.path),
         )
     for layer in layers:
-        _read_from(layer, manifest, split, folder)
+        own_data_layer(layer, DataSettings(data=folder, split="train"))
+        layer.image_data_param.shuffle = True  # lists may be sorted by class
+        if layer.transform_param.mean_file and mean is not None:
+            layer.transform_param.mean_file = str(folder / mean.path)
     return replace(opened, graph=build_graph(opened.net), record_shape=record_shape)
-
-
-def _read_from(layer: LayerParameter, manifest: Manifest, split: Split, folder: Path) -> None:
-    batch_size = layer.data_param.batch_size or layer.image_data_param.batch_size
-    if manifest.backend == "lmdb":
-        layer.type = "Data"
-        layer.data_param.source = str(folder / split.path)
-        layer.data_param.backend = DataParameter.LMDB
-        layer.data_param.batch_size = batch_size
-    else:
-        layer.type = "ImageData"
-        layer.image_data_param.source = str(folder / split.path)
-        layer.image_data_param.root_folder = f"{folder / split.root}/" if split.root else ""
-        layer.image_data_param.batch_size = batch_size
-    if layer.transform_param.mean_file and manifest.mean is not None:
-        layer.transform_param.mean_file = str(folder / manifest.mean.path)

@@ -62,7 +62,7 @@ def test_weights_without_filler_are_named(tmp_path: Path, capsys: pytest.Capture
     assert float(good["conv/bn"][2][0]) == pytest.approx(1 + 0.999 + 0.999**2 + 0.999**3)
 
 
-def make_dataset(folder: Path) -> None:
+def make_dataset(folder: Path, *, backend: str = "lmdb") -> None:
     """Eight gray images in two classes, prepared as a dataset of listed images."""
     for label, name in enumerate(("dark", "light")):
         for number in range(8):
@@ -72,11 +72,14 @@ def make_dataset(folder: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             assert cv2.imwrite(str(path), pixels)
     words = ["prepare", "folder", "images", "--val-fraction", "0.25", "--gray", "--out", "data/two"]
-    assert run(words) == 0
+    assert run([*words, "--backend", backend]) == 0
 
 
-def test_calibration_runs_on_a_dataset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    make_dataset(tmp_path)
+@pytest.mark.parametrize("backend", ["lmdb", "imagedata"])
+def test_calibration_runs_on_a_dataset(
+    backend: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_dataset(tmp_path, backend=backend)
     words = ["weights", "init", "lenet", "--calibrate", "--data", "data/two", "--batch-size", "4"]
     assert run([*words, "--out", "real.caffemodel"]) == 0
     assert "conv1: standard deviation of the output" in capsys.readouterr().err
