@@ -6,7 +6,6 @@ import logging
 import os
 import tempfile
 import traceback
-from pathlib import Path
 from typing import Final
 
 import click
@@ -20,6 +19,8 @@ _VERBS: Final = (
     "prepare", "render", "train", "test", "time", "summary", "draw", "results",
     "dataset", "weights", "log", "layers",
 )  # fmt: skip
+# Modules that are not among the base dependencies, and the extra that installs them.
+_EXTRAS: Final = {"torch": "torch", "matplotlib": "plot", "tensorboard": "plot"}
 COMMANDS: Final = {verb: f"caffeflow.cli.commands.{verb}" for verb in _VERBS}
 
 
@@ -56,20 +57,26 @@ def run(args: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         console.error("stopped")
         return 8
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            return _report_bug(error)
+        console.error(f"this needs {error.name}, which is not installed: pip install 'caffeflow[{extra}]'")
+        return 2
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: not an error, but stdout must not be flushed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     except Exception as error:  # the boundary: whatever comes here is a bug of caffeflow
-        console.error(f"a bug of caffeflow: {type(error).__name__}: {error}; details: {_save_traceback()}")
-        return 70
+        return _report_bug(error)
     return outcome if isinstance(outcome, int) else 0
 
 
-def _save_traceback() -> Path:
-    """Writes the traceback of the current error to a file and returns its path."""
+def _report_bug(error: Exception) -> int:
+    """Saves the traceback, says where it lies, and returns the exit code for bugs."""
     handle, name = tempfile.mkstemp(prefix="caffeflow-", suffix=".log", text=True)
     with os.fdopen(handle, "w") as out:
         out.write(f"caffeflow {__version__}\n")
-        traceback.print_exc(file=out)
-    return Path(name)
+        traceback.print_exception(error, file=out)
+    console.error(f"a bug of caffeflow: {type(error).__name__}: {error}; details: {name}")
+    return 70
