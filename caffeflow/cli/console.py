@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ def _stdout() -> Console:
     return Console(width=width, highlight=False, markup=False, emoji=False)
 
 
+@cache
 def _stderr() -> Console:
+    # One for all: only the console that shows a moving bar knows to print above it.
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False, emoji=False)

@@ -97,11 +97,14 @@ def write_snapshot(prefix: str, solver: Solver, *, positions: Positions) -> Snap
     Path(files.solverstate).unlink(missing_ok=True)
     write_caffemodel(files.caffemodel, name=solver.net.graph.name, layers=solver.net.arrays())
     write_text(Path(files.resume), json.dumps(_side_state(solver, positions)))
+    policy = solver.rate.state
     state = SolverStateArrays(
         iteration=solver.iteration,
         learned_net=files.caffemodel,
-        current_step=solver.rate.state.step,
+        current_step=policy.step,
         history=tuple(solver.update.history()),
+        minimum_loss=policy.minimum_loss if solver.rate.policy == "plateau" else None,
+        last_event=policy.last_event,
     )
     write_solverstate(files.solverstate, state)
     return files
@@ -121,7 +124,10 @@ def restore_snapshot(path: str, solver: Solver) -> None:
     if state.learned_net:
         solver.net.load(read_caffemodel(_find_weights(path, state.learned_net)))
     solver.iteration = state.iteration
-    solver.rate.state.step = state.current_step
+    policy = solver.rate.state
+    policy.step = state.current_step
+    if state.minimum_loss is not None:
+        policy.minimum_loss, policy.last_event = state.minimum_loss, state.last_event
     solver.update.load_history(state.history)
 
 

@@ -52,12 +52,19 @@ class LayerArrays:
 
 @dataclass(frozen=True)
 class SolverStateArrays:
-    """A .solverstate: updates done, the model's file name, the step counter and the history."""
+    """A .solverstate: updates done, the model's file name, the step counter and the history.
+
+    Attributes:
+        minimum_loss: With the iteration `last_event`, what the policy `plateau` of the SSD fork
+            watches; None in files of other policies.
+    """
 
     iteration: int
     learned_net: str
     current_step: int
     history: tuple[Array, ...]
+    minimum_loss: float | None = None
+    last_event: int = 0
 
 
 def read_caffemodel(path: str | Path) -> list[LayerArrays]:
@@ -99,6 +106,8 @@ def read_solverstate(path: str | Path) -> SolverStateArrays:
         learned_net=state.learned_net,
         current_step=state.current_step,
         history=tuple(_array(path, "history", blob) for blob in state.history),
+        minimum_loss=state.minimum_loss if state.HasField("minimum_loss") else None,
+        last_event=state.iter_last_event,
     )
 
 
@@ -107,6 +116,8 @@ def write_solverstate(path: str | Path, state: SolverStateArrays) -> None:
     message = weights_pb2.SolverStateBlobs(
         iter=state.iteration, learned_net=state.learned_net, current_step=state.current_step
     )
+    if state.minimum_loss is not None:
+        message.minimum_loss, message.iter_last_event = state.minimum_loss, state.last_event
     message.history.extend(_blob(array) for array in state.history)
     write_atomically(Path(path), message.SerializeToString())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from caffeflow.cli import console, options
 
 if TYPE_CHECKING:
     from caffeflow.workflows.train_settings import TrainReport
+
+_REFRESH_S = 0.1
 
 
 @click.command(
@@ -106,10 +109,14 @@ class _Plain:
 
 
 class _Bar:
-    """A terminal: a moving bar and the main lines; the log goes to its file only."""
+    """A terminal: a moving bar and the main lines; the log goes to its file only.
+
+    Small nets do thousands of iterations a second, which no bar should slow down.
+    """
 
     def __init__(self, bar: console.ProgressBar) -> None:
         self._bar = bar
+        self._last_s = 0.0
 
     def log(self, line: str) -> None:
         """Shows nothing."""
@@ -121,7 +128,10 @@ class _Bar:
         console.note(text)
 
     def progress(self, done: int, total: int, note: str) -> None:
-        self._bar.update(done, total=total, note=note)
+        now_s = time.monotonic()
+        if now_s - self._last_s >= _REFRESH_S or done == total:
+            self._last_s = now_s
+            self._bar.update(done, total=total, note=note)
 
 
 @contextmanager

@@ -111,6 +111,21 @@ def test_caffes_rule_restores_weights_history_and_iteration(tmp_path: Path) -> N
     assert ours.smoothed == ours.loss  # the window starts anew, as in Caffe
 
 
+def test_the_plateau_that_was_watched_is_kept(tmp_path: Path) -> None:
+    fields = FIELDS + ' gamma: 0.5 lr_policy: "plateau" plateau_winsize: 2 plateau_winsize: 3'
+    first = made(fields=fields)
+    train(first, 5)
+    files = write_snapshot(str(tmp_path / "net"), first, positions={})
+    second = made(fields=fields)
+    restore_snapshot(files.solverstate, second)
+    assert second.rate.state == first.rate.state
+    assert second.rate.state.minimum_loss < 10
+    assert (
+        read_solverstate(write_snapshot(str(tmp_path / "b"), made(), positions={}).solverstate).minimum_loss
+        is None
+    )
+
+
 def test_an_interrupted_snapshot_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = str(tmp_path / "net")
     solver = made()
