@@ -22,6 +22,7 @@ FIELDS = (
 )
 PREFIX = re.compile(r"^[IWEF]\d+ [\d:.]+ +\d+ \S+\] ")
 RATE = re.compile(r" \([^)]*iter/s, [^)]*iters\)")
+OF_THE_FEED = ("Restarting data prefetching", "Waiting for data")  # as its threads happen to run
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
 
 
@@ -42,6 +43,7 @@ def log_of(engine: str, solver: Path, caffe: NativeCaffe) -> list[str]:
     assert run([*words, "--weights", str(solver.with_name("initial.caffemodel"))]) == 0
     lines = (run_dir / "caffe.log").read_text().splitlines()
     texts = [RATE.sub(" (x iter/s)", PREFIX.sub("", line)) for line in lines if PREFIX.match(line)]
+    texts = [text for text in texts if not text.startswith(OF_THE_FEED)]
     start = next(number for number, text in enumerate(texts) if text.startswith("Solving "))
     return texts[start:]
 
@@ -50,9 +52,6 @@ def test_same_lines_with_the_same_numbers(caffe: NativeCaffe, solver: Path) -> N
     theirs, ours = log_of("caffe", solver, caffe), log_of("torch", solver, caffe)
     assert any("Gradient clipping" in line for line in theirs)
     assert any("MultiStep Status" in line for line in theirs)
-    # Caffe's prefetching thread and data layer talk in between
-    theirs = [line for line in theirs if not line.startswith("Restarting data prefetching")]
-    ours = [line for line in ours if not line.startswith("Restarting data prefetching")]
     assert [NUMBER.sub("#", line) for line in ours] == [NUMBER.sub("#", line) for line in theirs]
     for mine, expected in zip(ours, theirs, strict=True):
         if "iter_" not in expected:  # the names of snapshots hold folders
