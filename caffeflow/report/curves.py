@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -168,7 +168,40 @@ class _Table:
             )
             for name, (is_test, iterations, values) in self._columns.items()
         )  # fmt: skip
-        return Curves(label=label, series=series, seconds=seconds)
+        return Curves(label=label, series=_without_hollow_scores(series), seconds=seconds)
+
+
+def _without_hollow_scores(series: tuple[Series, ...]) -> tuple[Series, ...]:
+    """Leaves out the scores of test passes whose loss is nan.
+
+    Caffe's Accuracy takes a score that is nan for right, so an untrained net with BatchNorm, or one
+    that diverged, is shown at 100 %.
+    """
+    hollow = {
+        (_net_of(one.name), iteration)
+        for one in series
+        if one.is_test and one.kind == "loss"
+        for iteration, value in zip(one.iterations, one.values, strict=True)
+        if math.isnan(value)
+    }
+    return tuple(_without(one, hollow) if one.is_test and one.kind == "score" else one for one in series)
+
+
+def _without(series: Series, hollow: set[tuple[str, int]]) -> Series:
+    kept = [
+        (iteration, value)
+        for iteration, value in zip(series.iterations, series.values, strict=True)
+        if (_net_of(series.name), iteration) not in hollow
+    ]
+    return replace(
+        series,
+        iterations=tuple(iteration for iteration, _ in kept),
+        values=tuple(value for _, value in kept),
+    )
+
+
+def _net_of(column: str) -> str:
+    return column.partition(" ")[0]
 
 
 def _train_name(output: str) -> str:

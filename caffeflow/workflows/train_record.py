@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -85,8 +86,10 @@ class TrainRecord:
         """Writes the figures of a test pass, and keeps the best of each score."""
         values = named(test_name(tested.net), tested.elements)
         self._add(tested.iteration, values)
-        for name, value in values.items():
-            keep_best(self.results, name, value, tested.iteration)
+        # Caffe's Accuracy takes a score that is nan for right: such a pass has no best.
+        if not math.isnan(tested.loss):
+            for name, value in values.items():
+                keep_best(self.results, name, value, tested.iteration)
         said = "  ".join(f"{name} {number(value)}" for name, value in values.items())
         self._screen.main(f"iteration {tested.iteration}: {said}")
 

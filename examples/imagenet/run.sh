@@ -15,7 +15,7 @@ if [ $# -gt 0 ]; then
   recipe=()
 else
   python "$checkout/examples/imagenet/make_small.py" data/raw
-  recipe=(--input-size 64 --batch-size 20 --width 0.25 --max-iter 60 --base-lr 0.05 --display 20 --test-interval 30)
+  recipe=(--input-size 64 --batch-size 40 --width 0.25 --max-iter 250 --base-lr 0.02 --display 50 --test-interval 50)
   small=(--resize 72x72)
 fi
 

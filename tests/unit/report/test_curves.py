@@ -72,3 +72,20 @@ def test_other_tables_are_refused(tmp_path: Path, text: str, words: str) -> None
 def test_smoothing_is_a_centred_mean_that_passes_over_nan() -> None:
     assert smooth([1, 2, 6, math.nan, 4], window=3) == [1.5, 3, 4, 5, 4]
     assert math.isnan(smooth([math.nan], window=5)[0])
+
+
+def test_scores_of_a_test_pass_whose_loss_is_nan_are_left_out() -> None:
+    rows = [
+        {
+            "iteration": 0,
+            "test accuracy": 1.0,
+            "test loss": math.nan,
+            "test1 accuracy": 0.1,
+            "test1 loss": 2.3,
+        },
+        {"iteration": 5, "test accuracy": 0.4, "test loss": 1.2, "test1 accuracy": 0.3, "test1 loss": 1.9},
+    ]
+    curves = curves_of_table(rows, label="x")
+    scores = {series.name: (series.iterations, series.values) for series in curves.of("score")}
+    assert scores == {"test accuracy": ((5,), (0.4,)), "test1 accuracy": ((0, 5), (0.1, 0.3))}
+    assert curves.first_bad() == 0
