@@ -16,6 +16,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -190,17 +191,32 @@ class MetricsTable:
         writer.writerows(kept)
         write_text(path, text.getvalue())
         self.seconds_before: Final = max((float(row["seconds"] or 0) for row in kept), default=0.0)
+        self._path: Final = path
         self._out = path.open("a", encoding="utf-8", newline="")
         self._writer = csv.DictWriter(self._out, header, lineterminator="\n")
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Writes a row."""
-        self._writer.writerow({name: f"{value:.9g}" for name, value in values.items()})
-        self._out.flush()
+        """Writes a row.
+
+        Raises:
+            DataError: The disk is full.
+        """
+        with writing(self._path):
+            self._writer.writerow({name: f"{value:.9g}" for name, value in values.items()})
+            self._out.flush()
 
     def close(self) -> None:
         """Closes the file."""
         self._out.close()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the system says of a file that is written bit by bit into an error of ours."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path}: cannot write: {error.strerror}") from error
 
 
 def _rows_before(path: Path, iteration: int) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
@@ -16,7 +17,7 @@ from caffeflow.engine.net import Net
 from caffeflow.engine.snapshot import SnapshotFiles
 from caffeflow.engine.tensorboard import EventWriter
 from caffeflow.report.curves import kind_of, read_metrics
-from caffeflow.workflows.run_folder import MetricsTable
+from caffeflow.workflows.run_folder import MetricsTable, writing
 
 
 class Screen(Protocol):
@@ -59,6 +60,7 @@ class TrainRecord:
         results: Mapping[str, Any],
         on_snapshot: Callable[[int, Mapping[str, Any]], None],
     ) -> None:
+        self._log_path: Final = log_path
         self._log = log_path.open("a", encoding="utf-8", buffering=1)
         self._table: Final = table
         self._events: Final = events
@@ -70,9 +72,14 @@ class TrainRecord:
         self.results: Final[dict[str, Any]] = dict(results)
 
     def line(self, line: LogLine) -> None:
-        """Writes a line of Caffe's log."""
+        """Writes a line of Caffe's log.
+
+        Raises:
+            DataError: The disk is full.
+        """
         text = line.with_prefix()
-        self._log.write(text + "\n")
+        with writing(self._log_path):
+            self._log.write(text + "\n")
         self._screen.log(text)
 
     def shown(self, shown: Shown) -> None:
@@ -111,11 +118,12 @@ class TrainRecord:
         self.close()
 
     def close(self) -> None:
-        """Closes all files."""
-        self._log.close()
-        self._table.close()
-        if self._events is not None:
-            self._events.close()
+        """Closes all files, also when one of them finds the disk full."""
+        with writing(self._log_path), ExitStack() as closing:
+            closing.callback(self._log.close)
+            closing.callback(self._table.close)
+            if self._events is not None:
+                closing.callback(self._events.close)
 
     def _add(self, iteration: int, values: Mapping[str, float]) -> None:
         seconds = self._table.seconds_before + time.monotonic() - self._started

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +234,32 @@ def test_the_only_solver_is_found() -> None:
     Path("models/other/solver.prototxt").write_text("")
     with pytest.raises(UsageError, match=r"2 solvers(.|\n)*--solver models/other/solver.prototxt"):
         find_solver()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("name", ["caffe.log", "a snapshot"])
+def test_a_full_disk_ends_the_run_in_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project("max_iter: 6 snapshot: 2")
+    Path("mine").mkdir()
+    if name == "caffe.log":
+        Path("mine/caffe.log").symlink_to("/dev/full")
+    else:
+        monkeypatch.setattr("os.fsync", _full_after(os.fsync, calls=12))
+    with pytest.raises(DataError, match=r"mine/.*: cannot write: No space left on device"):
+        project.train(out_dir=Path("mine"))
+    record = read_record(Path("mine"))
+    assert (record["state"], "No space left" in record["error"]) == ("failed", True)
+
+
+def _full_after(fsync: Callable[[int], None], *, calls: int) -> Callable[[int], None]:
+    """An fsync that finds the disk full once, after so many calls."""
+    count = 0
+
+    def full(handle: int) -> None:
+        nonlocal count
+        count += 1
+        if count == calls:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(handle)
+
+    return full
