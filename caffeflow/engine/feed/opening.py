@@ -9,7 +9,7 @@ from caffeflow.engine.feed.batches import BatchSettings, RecordBatches
 from caffeflow.engine.feed.draws import Draws
 from caffeflow.engine.feed.dummy import DummyFeed
 from caffeflow.engine.feed.protocol import Feed
-from caffeflow.engine.feed.sources import naming, open_records
+from caffeflow.engine.feed.sources import first_shape, naming, open_records
 from caffeflow.engine.feed.transformer import Transformer, TransformSettings
 from caffeflow.layers.spec import spec_for
 from caffeflow.proto.caffe_pb2 import LayerParameter
@@ -36,7 +36,7 @@ def open_feed(
 
     Raises:
         NetError: A setting that Caffe would refuse, or that is not honoured here.
-        DataError: The source cannot be read.
+        DataError: The source cannot be read, or its first record does not fit the crop or the mean.
     """
     draws = Draws(seed, layer.name)
     with naming(layer):
@@ -45,6 +45,9 @@ def open_feed(
             return DummyFeed(layer, params.tops, draws)
     settings = TransformSettings.read(layer)
     records = open_records(layer, settings, draws)
+    transformer = Transformer(settings, phase=phase, draws=draws, layer=layer.name)
+    # A crop or mean of another size is said now, not from a worker in the first batch.
+    transformer.output_shape(first_shape(records), "the first record")
     threads = workers or min(usable_cores(), _MOST_WORKERS)
     is_shared = phase == "TRAIN"
     batches = BatchSettings(
@@ -55,6 +58,5 @@ def open_feed(
         parts=threads,
         pin=pin,
     )
-    transformer = Transformer(settings, phase=phase, draws=draws, layer=layer.name)
     depth = layer.data_param.prefetch if layer.type == "Data" else _IMAGE_DATA_PREFETCH
     return BackgroundFeed(RecordBatches(records, transformer, batches), workers=threads, depth=max(depth, 1))

@@ -18,7 +18,12 @@ from caffeflow.proto.caffe_pb2 import LayerParameter
 def record_shape(layer: LayerParameter) -> Shape:
     """Returns (C, H, W) of the first record of a Data or ImageData layer, before cropping."""
     with closing(_open(layer)) as records:
-        return tuple(records.load([next(records.stream(0, step=1))]).planes[0].shape)
+        return first_shape(records)
+
+
+def first_shape(records: Records) -> Shape:
+    """Returns (C, H, W) of the first record of an opened source."""
+    return tuple(records.load([next(records.stream(0, step=1))]).planes[0].shape)
 
 
 def record_count(layer: LayerParameter) -> int:
