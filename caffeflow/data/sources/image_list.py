@@ -6,18 +6,16 @@ takes anything for a number (a word is 0) and a negative label for a very large 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from caffeflow.data.packed import FileJobs
+from caffeflow.data.readers.image_list import read_image_list
 from caffeflow.data.sample import Listing
 from caffeflow.errors import DataError
 
-_NUMBER: Final = re.compile(r"[+-]?\d+", re.ASCII)
-_MAX_LABEL: Final = 2**31 - 1  # Datum.label is an int32
 _SHOWN: Final = 10
 
 
@@ -68,52 +66,24 @@ def list_jobs(settings: ListSettings) -> Listing:
     return Listing(splits={"train": train, "val": val}, class_names=names, notes=tuple(notes))
 
 
-def read_list(path: Path) -> Iterator[tuple[int, str, int]]:
-    """Yields line number, image path and label of each line; blank lines are passed over.
-
-    Raises:
-        DataError: With `file:line`, what was expected and found.
-    """
-    for number, line in read_lines(path):
-        where = f"{path}:{number}"
-        name, space, text = line.rpartition(" ")
-        if not space:
-            advice = "; a tab stands where a space must" if "\t" in line else ""
-            raise DataError(f"{where}: expected a path, a space and a label; found '{line}'{advice}")
-        if not _NUMBER.fullmatch(text):
-            raise DataError(
-                f"{where}: label '{text}' is not a whole number; the label is what follows the last space"
-            )
-        label = int(text)
-        if not 0 <= label <= _MAX_LABEL:
-            raise DataError(f"{where}: label is {label}; Caffe counts classes from 0, up to {_MAX_LABEL}")
-        yield number, name.strip(" "), label
-
-
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields number and text of each line of a text file that is not blank."""
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Returns the lines of a file of class names; a line's number, from 0, is the label."""
     try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield number, line.strip("\r\n ")
+        lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text; convert it, for instance with iconv") from error
-
-
-def read_class_names(path: Path) -> tuple[str, ...]:
-    """Returns the lines of a file of class names; a line's number, from 0, is the label."""
-    return tuple(line for _, line in read_lines(path))
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _jobs(path: Path, root: Path) -> FileJobs:
+    entries = read_image_list(path)
     jobs = FileJobs(root)
-    for number, name, label in read_list(path):
-        jobs.add(_relative(name, root, f"{path}:{number}"), label)
-    if not len(jobs):
-        raise DataError(f"{path}: is empty; expected a line an image: its path, a space, its label")
+    for index, label in enumerate(entries.labels.tolist()):
+        if label < 0:
+            raise DataError(f"{entries.where(index)}: label is {label}; Caffe counts classes from 0")
+        jobs.add(_relative(entries.name(index).strip(" "), root, entries.where(index)), label)
     return jobs
 
 
