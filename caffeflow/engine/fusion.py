@@ -1,4 +1,4 @@
-"""What several layers of a training graph become in one: BatchNorm, Scale and ReLU together.
+"""What several layers of a net become in one: BatchNorm, Scale and ReLU together.
 
 The one rule to know: fusing never changes what is computed, only how often memory is crossed. A pair
 is fused only if nothing else reads the value between them; a ReLU overwrites its bottom only if no

@@ -80,7 +80,7 @@ class Outcome:
 
 
 class Run:
-    """Everything that one run needs.
+    """Solves from where the solver stands to max_iter.
 
     Args:
         parameters: The solver's fields.

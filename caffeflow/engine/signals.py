@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
@@ -18,7 +18,7 @@ class Requests:
     """What was asked for since the last look."""
 
     stop: bool = False
-    snapshot: bool = field(default=False)
+    snapshot: bool = False
 
     def take_snapshot(self) -> bool:
         """Whether a snapshot was asked for; asks are answered once."""

@@ -53,6 +53,7 @@ def train(settings: TrainSettings, screen: Screen) -> TrainReport:
             folder = opened.enter_context(RunFolder(_unfinished_run(settings)))
             folder.resume()
             settings = settings.completed_by(folder.record)
+        settings.check_engine()
         if settings.engine == "caffe":
             from caffeflow.workflows.train_native import train_native
 

@@ -25,8 +25,8 @@ _STATE: Final = re.compile(r"_iter_(\d+)\.solverstate$")
 def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Screen) -> TrainReport:
     """Trains with the real caffe and returns when it has ended.
 
-    Caffe runs a copy of the solver that lies in the run folder: with --iterations and --seed put in, and
-    with a snapshot_prefix where the solver has none.
+    Caffe runs a copy of the solver that lies in the run folder: with --iterations, --seed and --device
+    cpu put in, and with a snapshot_prefix where the solver has none.
 
     Args:
         settings: What is asked for.
@@ -74,6 +74,8 @@ def _put_in(parameters: SolverParameter, settings: TrainSettings, folder: RunFol
         parameters.max_iter = settings.iterations
     if settings.seed is not None:
         parameters.random_seed = settings.seed
+    if settings.device == "cpu":
+        parameters.solver_mode = SolverParameter.CPU
     if not parameters.snapshot_prefix:
         parameters.snapshot_prefix = str(folder.path / "snapshots" / folder.name)
     Path(parameters.snapshot_prefix).parent.mkdir(parents=True, exist_ok=True)

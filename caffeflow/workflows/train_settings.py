@@ -15,7 +15,7 @@ Engine = Literal["torch", "caffe"]
 
 _MODELS: Final = Path("models")
 _RECORDED: Final = (
-    "weights", "snapshot", "device", "gpu", "precision", "iterations", "level", "stages", "engine",
+    "engine", "caffe", "weights", "snapshot", "device", "gpu", "precision", "iterations", "level", "stages",
 )  # fmt: skip
 
 
@@ -70,14 +70,29 @@ class TrainSettings:
         if self.resume and (self.weights or self.snapshot):
             other = "--weights" if self.weights else "--snapshot"
             raise UsageError(f"--resume goes on with what its run had, so it takes no {other}")
-        if self.engine == "caffe" and self.precision == "bf16":
+
+    def check_engine(self) -> None:
+        """Looks for options that the engine does not have; after the record of an earlier run was added.
+
+        Raises:
+            UsageError: There are such.
+        """
+        if self.engine != "caffe":
+            if self.caffe is not None:
+                raise UsageError("--caffe names the program of --engine caffe; give that too")
+            return
+        if self.precision == "bf16":
             raise UsageError("the real caffe computes in fp32 only; --precision bf16 needs --engine torch")
-        if self.engine != "caffe" and self.caffe is not None:
-            raise UsageError("--caffe names the program of --engine caffe; give that too")
+        if self.level is not None or self.stages is not None:
+            raise UsageError(
+                "--level and --stage are for --engine torch; for the real caffe write train_state { … } into"
+                " the solver"
+            )
 
     def as_record(self) -> dict[str, Any]:
         """Returns what a resumed run needs to know, as plain values."""
-        return {name: getattr(self, name) for name in _RECORDED}
+        record = {name: getattr(self, name) for name in _RECORDED}
+        return record | {"caffe": None if self.caffe is None else str(self.caffe)}
 
     def completed_by(self, record: Mapping[str, Any]) -> TrainSettings:
         """Returns the settings with what was not given taken from the record of an earlier run."""
@@ -85,6 +100,8 @@ class TrainSettings:
         for name in ("weights", "stages"):
             if earlier.get(name) is not None:
                 earlier[name] = tuple(earlier[name])
+        if earlier.get("caffe") is not None:
+            earlier["caffe"] = Path(earlier["caffe"])
         missing = {
             name: earlier[name] for name in _RECORDED if name in earlier and getattr(self, name) is None
         }

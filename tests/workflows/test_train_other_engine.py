@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from caffeflow.errors import NativeError, UsageError
+from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.text import read_solver
 from caffeflow.workflows.run_folder import read_record
-from tests.support.training_project import Project
+from tests.support.training_project import FIELDS, Project
 
 TYPES = "Accuracy, BatchNorm, Convolution, Dropout, ImageData, InnerProduct, ReLU, Scale, SoftmaxWithLoss"
 PROBE = (
@@ -83,12 +84,19 @@ def test_a_stopped_run_goes_on_from_its_newest_state() -> None:
     assert read_record(report.run_dir)["state"] == "stopped"
     (report.run_dir / "snapshots" / "tiny_iter_9.solverstate").touch()
     program(DONE, snapshot=30)
-    again = project.train(resume=True, caffe=caffe, engine="caffe")
+    again = project.train(resume=True)  # remembers the engine and where it is
     assert again.run_dir == report.run_dir
     state = "runs/tiny-001/snapshots/tiny_iter_10.solverstate"
     assert Path("arguments.txt").read_text().splitlines()[-1].endswith(f"-snapshot={state}")
     with (report.run_dir / "metrics.csv").open() as lines:
         assert len(list(csv.DictReader(lines))) == 6
+
+
+def test_device_cpu_is_put_into_the_solver() -> None:
+    project = Project(FIELDS + " solver_mode: GPU")
+    report = project.train(engine="caffe", caffe=program(DONE), device="cpu")
+    assert read_solver(report.run_dir / "solver.prototxt").solver_mode == SolverParameter.CPU
+    assert "-gpu" not in Path("arguments.txt").read_text()
 
 
 def test_weights_and_gpus_are_passed_on() -> None:

@@ -200,6 +200,7 @@ def test_a_net_beside_the_solver_is_not_taken_silently() -> None:
         ({"weights": ("a",), "resume": True}, "--resume goes on with what its run had.*--weights"),
         ({"snapshot": "a", "resume": True}, "--snapshot"),
         ({"engine": "caffe", "precision": "bf16"}, "fp32 only"),
+        ({"engine": "caffe", "stages": ("deploy",)}, "--level and --stage are for --engine torch"),
         ({"caffe": Path("caffe")}, "--engine caffe"),
         ({"gpu": "0,1"}, "several GPUs"),
     ],
