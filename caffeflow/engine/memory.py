@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import sys
+from functools import cache
 from typing import Final
 
 _log = logging.getLogger(__name__)
@@ -19,10 +20,11 @@ _MMAP_MAX: Final = -4
 _LARGEST: Final = 2**31 - 1
 
 
+@cache
 def keep_freed_memory() -> bool:
     """Lets malloc keep what this process frees, and returns whether it does; only glibc can be told.
 
-    The process's memory then stays at its peak, which in training it would reach again at once.
+    Executors call it. The process's memory then stays at its peak, which it would reach again at once.
     """
     if not sys.platform.startswith("linux"):
         return False

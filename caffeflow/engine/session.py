@@ -19,7 +19,6 @@ from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.sources import record_shape
 from caffeflow.engine.lines import LogLine
-from caffeflow.engine.memory import keep_freed_memory
 from caffeflow.engine.net import Net
 from caffeflow.engine.policies import LearningRate
 from caffeflow.engine.solver import Executor, NextFeeds, Solver
@@ -73,7 +72,6 @@ class Session:
         settings: SessionSettings,
     ) -> None:
         check_solver(parameters)
-        keep_freed_memory()
         self._settings: Final = settings
         self._feeds: Final[list[dict[str, Feed]]] = []
         torch.manual_seed(settings.seed)

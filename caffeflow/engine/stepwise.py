@@ -16,6 +16,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
+from caffeflow.engine.memory import keep_freed_memory
 from caffeflow.engine.net import Net, NetLayer
 from caffeflow.engine.training import Feeds, Result, leading_to_loss
 from caffeflow.errors import NetError
@@ -57,6 +58,7 @@ class StepwiseExecutor:
         force_backward: bool = False,
         observer: Observer | None = None,
     ) -> None:
+        keep_freed_memory()
         self.net: Final = net
         self.observer = observer
         self.data: Final[dict[str, Tensor]] = {}

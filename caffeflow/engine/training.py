@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from caffeflow.engine.fusion import Function, Part, fuse
+from caffeflow.engine.memory import keep_freed_memory
 from caffeflow.engine.net import Net, NetLayer
 from caffeflow.errors import NetError
 from caffeflow.proto.graph import Value
@@ -69,6 +70,7 @@ class FusedExecutor:
         channels_last: bool | None = None,
         keep: Collection[str] = (),
     ) -> None:
+        keep_freed_memory()
         self.net: Final = net
         self.channels_last: Final = prefers_channels_last(net) if channels_last is None else channels_last
         self._is_training: Final = net.graph.phase == "TRAIN"
