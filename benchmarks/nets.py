@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import torch
+
 from caffeflow.engine.net import Net
 from caffeflow.proto.caffe_pb2 import TRAIN, LayerParameter, NetParameter
 from caffeflow.proto.net import NetRole, filter_net, net_state
@@ -47,12 +49,12 @@ def render_train_net(timed: TimedNet, *, batch_size: int | None = None) -> str:
     return with_dummy_data(net, batch_size=batch_size or timed.batch_size, record=timed.record)
 
 
-def train_net(path: Path, *, seed: int = 0) -> Net:
+def train_net(path: Path, *, device: torch.device = torch.device("cpu")) -> Net:  # noqa: B008 - immutable
     """Returns the net of a file in phase TRAIN, with its fillers' weights."""
     net_file = read_net(path)
     state = net_state("TRAIN")
     role = NetRole(net_file=net_file, net=filter_net(net_file.net, state), state=state, label="train net")
-    return Net.of(role, seed=seed)
+    return Net.of(role, device=device)
 
 
 def with_dummy_data(net: NetParameter, *, batch_size: int, record: tuple[int, int, int]) -> str:
