@@ -13,17 +13,20 @@ import csv
 import fcntl
 import io
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TextIO
 
 from caffeflow import __version__, system
 from caffeflow.errors import DataError, UsageError
 from caffeflow.files import write_text
+
+_log = logging.getLogger(__name__)
 
 RUNS: Final = Path("runs")
 RECORD_NAME: Final = "run.json"
@@ -48,11 +51,9 @@ class RunFolder:
             self._lock = (path / "run.lock").open("w")
         except OSError as error:
             raise DataError(f"{path}: cannot make the run folder: {error.strerror}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _is_locked(self._lock, path / "run.lock"):
             self._lock.close()
-            raise UsageError(f"{path}: another process is training in this run folder") from None
+            raise UsageError(f"{path}: another process is training in this run folder")
         self.path: Final = path
         self.record: dict[str, Any] = {}
 
@@ -63,8 +64,12 @@ class RunFolder:
         Raises:
             UsageError: `out_dir` holds a run already.
         """
-        if out_dir is None:
-            return cls(_next_folder(name, root))
+        while out_dir is None:
+            path = _next_folder(name, root)
+            # another process may just have taken this number
+            with suppress(FileExistsError), writing(path):
+                path.mkdir(parents=True)
+                return cls(path)
         if (out_dir / RECORD_NAME).exists():
             raise UsageError(
                 f"--out {out_dir}: holds a run already; name another folder, or go on with it: --resume"
@@ -130,6 +135,15 @@ class RunFolder:
         write_text(self.path / RECORD_NAME, json.dumps(self.record, indent=2) + "\n")
 
 
+def _is_locked(lock: TextIO, path: Path) -> bool:
+    """Takes the lock if it is free; a file that its last owner has removed meanwhile is no lock."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
 def _next_folder(name: str, root: Path) -> Path:
     taken = [
         int(match[1])
@@ -158,17 +172,19 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def runs_of(solver: Path, *, root: Path = RUNS) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yields the runs of a solver with their records, the newest first."""
-    folders = sorted((path.parent for path in root.glob(f"*/{RECORD_NAME}")), key=_age)
-    for folder in reversed(folders):
-        record = read_record(folder)
+    """Yields the runs of a solver with their records, the newest first; records of others are passed over."""
+    found = []
+    for path in root.glob(f"*/{RECORD_NAME}"):
+        try:
+            record = read_record(path.parent)
+        except DataError as error:
+            _log.warning("%s; passed over", error)
+            continue
         if record.get("solver_path") == str(solver.resolve()):
-            yield folder, record
-
-
-def _age(folder: Path) -> tuple[str, int]:
-    match = _NUMBERED.search(folder.name)
-    return str(read_record(folder).get("started")), int(match[1]) if match else 0
+            match = _NUMBERED.search(path.parent.name)
+            found.append((str(record.get("started")), int(match[1]) if match else 0, path.parent, record))
+    for _, _, folder, record in sorted(found, key=lambda run: run[:2], reverse=True):
+        yield folder, record
 
 
 class MetricsTable:
@@ -215,6 +231,8 @@ def writing(path: Path) -> Iterator[None]:
     """Turns what the system says of a file that is written bit by bit into an error of ours."""
     try:
         yield
+    except FileExistsError:
+        raise
     except OSError as error:
         raise DataError(f"{path}: cannot write: {error.strerror}") from error
 
@@ -227,8 +245,3 @@ def _rows_before(path: Path, iteration: int) -> list[dict[str, str]]:
 
 def _now() -> str:
     return datetime.now().astimezone().isoformat(timespec="seconds")
-
-
-def command_line(argv: Sequence[str]) -> list[str]:
-    """Returns a command as typed, the program's path cut to its name."""
-    return [os.path.basename(argv[0]), *argv[1:]] if argv else []  # noqa: PTH119 - a word, not a file

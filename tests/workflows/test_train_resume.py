@@ -145,6 +145,15 @@ def test_nothing_to_go_on_with() -> None:
         project.train(resume=True)
 
 
+def test_a_foreign_record_among_the_runs_is_passed_over() -> None:
+    project = Project("max_iter: 9")
+    stop_at(project, 3)
+    project.train()
+    Path("runs/other").mkdir()
+    Path("runs/other/run.json").write_text('{"format": 77}')
+    assert project.train(resume=True).run_dir == Path("runs/tiny-001")
+
+
 def test_snapshots_of_other_runs_at_the_same_prefix_are_not_taken() -> None:
     fields = 'max_iter: 9 snapshot: 2 snapshot_prefix: "snapshots/net"'
     project = Project(fields)
