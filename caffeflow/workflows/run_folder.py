@@ -110,13 +110,15 @@ class RunFolder:
         }
         self._write()
 
-    def resume(self) -> None:
-        """Takes up the record of a run that was stopped or killed."""
+    def read(self) -> None:
+        """Reads the record of a run that was stopped or killed."""
         self.record = read_record(self.path)
+
+    def go_on(self) -> None:
+        """Writes that the run goes on."""
         self.record.pop("error", None)
         self.record.setdefault("resumed", []).append(_now())
-        self.record |= {"state": "running", "finished": None}
-        self._write()
+        self.update(state="running", finished=None)
 
     def update(self, **fields: Any) -> None:
         """Changes fields of the record."""

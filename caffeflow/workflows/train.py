@@ -51,7 +51,7 @@ def train(settings: TrainSettings, screen: Screen) -> TrainReport:
         folder = None
         if settings.resume:
             folder = opened.enter_context(RunFolder(_unfinished_run(settings)))
-            folder.resume()
+            folder.read()
             settings = settings.completed_by(folder.record)
         settings.check_engine()
         if settings.engine == "caffe":
@@ -241,6 +241,7 @@ class _Training:
 
     def _go_on(self, session: Session, folder: RunFolder, prefix: str) -> None:
         """Restores the newest snapshot of this run; without one, the run starts over as it began."""
+        folder.go_on()
         files = find_newest(prefix, run=folder.record["id"])
         if files is None:
             self._screen.note(f"{folder.path}: has no complete snapshot yet; starting from iteration 0")

@@ -44,6 +44,8 @@ def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Scre
     with ExitStack() as opened:
         if folder is None:
             folder = opened.enter_context(_new_folder(settings, train, caffe))
+        else:
+            folder.go_on()
         _put_in(parameters, settings, folder)
         folder.keep("solver.prototxt", format_message(parameters))
         for role in (train, *tests):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from caffeflow.errors import CheckError, DataError, UsageError
+from caffeflow.errors import CheckError, DataError, NetError, UsageError
 from caffeflow.workflows.run_folder import read_record
 from tests.support.training_project import FIELDS, Project, runs
 
@@ -143,6 +143,17 @@ def test_nothing_to_go_on_with() -> None:
     project.train()
     with pytest.raises(UsageError, match=r"runs/tiny-001, has done all its 2 iterations.*--snapshot"):
         project.train(resume=True)
+
+
+def test_what_is_wrong_on_resume_leaves_the_run_as_it_was() -> None:
+    project = Project("max_iter: 9")
+    stop_at(project, 3)
+    run = project.train().run_dir
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    project.solver.write_text(project.solver.read_text() + ' type: "Adamax"')
+    with pytest.raises(NetError, match="Adamax"):
+        project.train(resume=True)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_foreign_record_among_the_runs_is_passed_over() -> None:
