@@ -25,7 +25,7 @@ from caffeflow.engine.signals import listening
 from caffeflow.engine.snapshot import SnapshotFiles, check_prefix, find_newest, restore_snapshot, resume_from
 from caffeflow.engine.solver import NonFiniteLossError
 from caffeflow.engine.tensorboard import find_writer
-from caffeflow.errors import CaffeflowError, CheckError, NetError, UsageError
+from caffeflow.errors import CaffeflowError, CheckError, NetError, UsageError, WeightsError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.matching import CopyPlan
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
@@ -243,6 +243,11 @@ class _Training:
         """Restores the newest snapshot of this run; without one, the run starts over as it began."""
         folder.go_on()
         files = find_newest(prefix, run=folder.record["id"])
+        if files is None and folder.record.get("snapshot"):
+            raise WeightsError(
+                f"{folder.path}: its snapshot '{folder.record['snapshot']}' is gone, and there is no other at"
+                f" '{prefix}'; put it back with the files beside it, or start anew without --resume"
+            )
         if files is None:
             self._screen.note(f"{folder.path}: has no complete snapshot yet; starting from iteration 0")
             self._begin_from(session)
@@ -277,7 +282,9 @@ class _Training:
             screen=self._screen,
             total=self._nets.parameters.max_iter,
             results=folder.record["results"],
-            on_snapshot=lambda done, results: folder.update(iterations=done, results=dict(results)),
+            on_snapshot=lambda files, results: folder.update(
+                iterations=files.iteration, snapshot=files.solverstate, results=dict(results)
+            ),
         )
 
 

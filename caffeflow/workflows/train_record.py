@@ -46,7 +46,7 @@ class TrainRecord:
         screen: The user's.
         total: Iterations of the whole run.
         results: What an earlier part of the run has kept.
-        on_snapshot: Gets the iteration and the results so far when a snapshot is complete.
+        on_snapshot: Gets a snapshot that is complete, and the results so far.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class TrainRecord:
         screen: Screen,
         total: int,
         results: Mapping[str, Any],
-        on_snapshot: Callable[[int, Mapping[str, Any]], None],
+        on_snapshot: Callable[[SnapshotFiles, Mapping[str, Any]], None],
     ) -> None:
         self._log_path: Final = log_path
         self._log = log_path.open("a", encoding="utf-8", buffering=1)
@@ -106,7 +106,7 @@ class TrainRecord:
 
     def snapshotted(self, files: SnapshotFiles) -> None:
         """Says where the snapshot is, and that it is complete."""
-        self._on_snapshot(files.iteration, self.results)
+        self._on_snapshot(files, self.results)
         self._screen.main(f"snapshot {files.caffemodel}")
 
     def __enter__(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from caffeflow.errors import CheckError, DataError, NetError, UsageError
+from caffeflow.errors import CheckError, DataError, NetError, UsageError, WeightsError
 from caffeflow.workflows.run_folder import read_record
 from tests.support.training_project import FIELDS, Project, runs
 
@@ -154,6 +155,15 @@ def test_what_is_wrong_on_resume_leaves_the_run_as_it_was() -> None:
     with pytest.raises(NetError, match="Adamax"):
         project.train(resume=True)
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_snapshots_that_are_gone_are_missed() -> None:
+    project = Project("max_iter: 9 snapshot: 2")
+    stop_at(project, 5)
+    run = project.train().run_dir
+    shutil.rmtree(run / "snapshots")
+    with pytest.raises(WeightsError, match=r"snapshots/tiny_iter_5.solverstate' is gone"):
+        project.train(resume=True)
 
 
 def test_a_foreign_record_among_the_runs_is_passed_over() -> None:
