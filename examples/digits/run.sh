@@ -13,9 +13,9 @@ say caffeflow prepare folder digits --name digits --gray --resize 28x28
 say caffeflow dataset show data/digits --sheet digits.png
 say caffeflow render lenet --max-iter 1000 --test-interval 250 --snapshot 500
 say caffeflow train
-say caffeflow test --json >test.json
 say caffeflow test
 say caffeflow results
+caffeflow test --json >test.json
 
 python - test.json <<'PY'
 import json, sys
