@@ -209,12 +209,12 @@ def _is_whole(data: bytes) -> bool:
     """Tells whether a JPEG or PNG has its end mark; OpenCV versions differ in what they make of a lack."""
     kind = sniff(data)
     if kind == "png":
-        return data.find(_PNG_END) >= 0
+        return data.rfind(_PNG_END) >= 0
     if kind == "jpeg":
         # A thumbnail in the EXIF data has end marks of its own: look behind the scan's beginning. There
         # a 0xff among the data is always followed by 0, so the two bytes can only be the mark.
         scan = next((end for marker, _, end in _jpeg_segments(data) if marker == _JPEG_SCAN), None)
-        return scan is not None and data.find(_JPEG_END, scan) >= 0
+        return scan is not None and data.rfind(_JPEG_END, scan) >= 0  # from behind, where it mostly is
     return True
 
 
