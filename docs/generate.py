@@ -20,8 +20,10 @@ WIDTH = 100
 def commands_page() -> str:
     """Returns the help of every command."""
     parts = ["# Commands\n", "What `caffeflow COMMAND --help` prints.\n"]
+    # Settings such as the names of the help option come from the root, as they do for users.
+    root = click.Context(cli, terminal_width=WIDTH, **cli.context_settings)
     for words, command in _commands():
-        context = click.Context(command, info_name=" ".join(words), terminal_width=WIDTH)
+        context = click.Context(command, parent=root, info_name=" ".join(words))
         parts += [f"## {' '.join(words)}\n", f"```\n{command.get_help(context)}\n```\n"]
     return "\n".join(parts)
 
