@@ -24,7 +24,6 @@ COUNT: Final = 500
 _EDITION: Final = 1  # raise it when the pictures change
 _SIZES: Final = ((375, 500), (500, 375), (333, 500), (375, 500), (375, 500))
 _QUALITY: Final = 90
-_CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caffeflow" / "benchmarks"
 
 Plane = NDArray[np.float32]
 
@@ -53,7 +52,8 @@ class Photos:
 
 def make_photos(count: int = COUNT) -> Photos:
     """Returns the pictures, making them if they are not in the cache."""
-    root = _CACHE / f"photos-{_EDITION}-{count}"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = cache / "caffeflow" / "benchmarks" / f"photos-{_EDITION}-{count}"
     names = tuple(f"{number:04d}.jpg" for number in range(count))
     if not root.is_dir():
         root.parent.mkdir(parents=True, exist_ok=True)

@@ -22,8 +22,9 @@ from tests.support.native import NativeCaffe
 TITLE: Final = "prepare: full-size JPEGs to 256x256"
 SIDE: Final = 256
 _GOALS: Final = {"raw": Goal(at_least=2.5), "jpg": Goal(at_least=2)}
-_DECODING_GOAL: Final = Goal(at_least=0.7)
-_PEERS: Final = {"convert": "convert_imageset", "convert and mean": "… and compute_image_mean"}
+_DECODING_GOALS: Final = {"raw": Goal(at_least=0.7), "jpg": None}  # jpg also encodes, and decodes that again
+_TIMES: Final = 8  # that each photo is listed: enough work that the process's start matters little
+_PEERS: Final = {"convert": "convert_imageset", "both": "… and compute_image_mean"}
 PEER_FLAGS: Final[dict[str, tuple[str, ...]]] = {"raw": (), "jpg": ("-encoded", "-encode_type=jpg")}
 
 
@@ -50,9 +51,10 @@ def measure(settings: Settings) -> Section:
     rows = []
     for encode in ("raw", "jpg"):
         samples = take_turns(_sides(task, encode, settings.caffe), repeats=settings.repeats)
-        rates = {name: Sample(tuple(task.count / seconds for seconds in sample.values))
-                 for name, sample in samples.items()}  # fmt: skip
-        rows += _rows(encode, rates)
+        if settings.caffe is not None:
+            pairs = zip(samples["convert"].values, samples["mean"].values, strict=True)
+            samples["both"] = Sample(tuple(map(sum, pairs)))
+        rows += _rows(encode, {name: _rate(sample, task) for name, sample in samples.items()})
     notes = [
         f"{task.count} images: {len(task.photos.names)} made JPEGs of about 500x375 with"
         f" {task.photos.mean_kilobytes:.0f} KB each, listed {task.count // len(task.photos.names)} times.",
@@ -67,7 +69,7 @@ def measure(settings: Settings) -> Section:
 
 
 def _make_task(settings: Settings) -> Task:
-    photos, times = (make_photos(24), 2) if settings.is_quick else (make_photos(), 3)
+    photos, times = (make_photos(24), 2) if settings.is_quick else (make_photos(), _TIMES)
     listing = photos.write_list(settings.scratch / "list.txt", times=times)
     for name in photos.names:  # into the page cache
         (photos.root / name).read_bytes()
@@ -82,7 +84,7 @@ def _sides(task: Task, encode: str, caffe: NativeCaffe | None) -> dict[str, Call
     }
     if caffe is not None:
         sides["convert"] = partial(_convert, task, encode, caffe)
-        sides["convert and mean"] = partial(_convert_and_mean, task, encode, caffe)
+        sides["mean"] = partial(_mean, task, caffe)
     return sides
 
 
@@ -113,11 +115,15 @@ def _convert(task: Task, encode: str, caffe: NativeCaffe) -> float:
     return convert_seconds(caffe, root=task.photos.root, listing=task.listing, out=out, flags=flags)
 
 
-def _convert_and_mean(task: Task, encode: str, caffe: NativeCaffe) -> float:
-    seconds = _convert(task, encode, caffe)
+def _mean(task: Task, caffe: NativeCaffe) -> float:
+    """Returns how long compute_image_mean takes for the LMDB that convert_imageset wrote last."""
     start = time.perf_counter()
     caffe.run("compute_image_mean", task.scratch / "theirs", task.scratch / "mean.binaryproto")
-    return seconds + time.perf_counter() - start
+    return time.perf_counter() - start
+
+
+def _rate(seconds: Sample, task: Task) -> Sample:
+    return Sample(tuple(task.count / value for value in seconds.values))
 
 
 def _rows(encode: str, rates: dict[str, Sample]) -> list[Row]:
@@ -133,6 +139,6 @@ def _rows(encode: str, rates: dict[str, Sample]) -> list[Row]:
                 ))  # fmt: skip
     rows.append(Row(
         what=f"{encode}, library", ours=library, peer="decoding alone", theirs=decoding,
-        value=rates["library"].median / rates["decoding"].median, goal=_DECODING_GOAL,
+        value=rates["library"].median / rates["decoding"].median, goal=_DECODING_GOALS[encode],
     ))  # fmt: skip
     return rows

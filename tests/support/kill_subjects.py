@@ -7,6 +7,7 @@ that everything written must come out byte for byte the same.
 from __future__ import annotations
 
 import csv
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ Content = dict[str, object]
 
 _REPEATS: Final = 6  # of the list, so that there are a dozen commits to be killed between
 _HELD_OUT: Final = 5  # every fifth is for testing
-_TRAINING: Final = "max_iter: 500 test_iter: 20 test_interval: 60 snapshot: 25"
+_TRAINING: Final = "max_iter: 1200 test_iter: 20 test_interval: 150 snapshot: 50"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Subject:
         command: The words behind `caffeflow`; resumed with `--resume` at the end.
         out: What it makes, in the folder that it runs in.
         can_resume: Whether there is something that `--resume` takes; else the command starts again.
+        is_done: Whether all was done when the command was killed, so that there is nothing to resume.
         has_kept: Whether something was safely on the disk when the command was killed.
         content: What is compared: a name for each thing that must be equal.
     """
@@ -42,6 +44,7 @@ class Subject:
     command: tuple[str, ...]
     out: str
     can_resume: Callable[[Path], bool]
+    is_done: Callable[[Path], bool]
     has_kept: Callable[[Path], bool]
     content: Callable[[Path], Content]
 
@@ -73,6 +76,7 @@ def _prepare(backend: str) -> Subject:
         command=("prepare", "list", *lists, *form, "--out", "dataset"),
         out="dataset",
         can_resume=lambda _: True,
+        is_done=lambda _: False,  # prepare says itself that there is nothing left
         has_kept=_has_journal,
         content=folder_content,
     )
@@ -85,6 +89,11 @@ def _has_journal(dataset: Path) -> bool:
 
 def _has_file(pattern: str, folder: Path) -> bool:
     return any(folder.glob(pattern))
+
+
+def _is_finished(run: Path) -> bool:
+    record = run / "run.json"
+    return record.is_file() and json.loads(record.read_text())["state"] == "finished"
 
 
 def _training_content(run: Path) -> Content:
@@ -111,6 +120,7 @@ SUBJECTS: Final = {
             command=("train", "--solver", "models/tiny/solver.prototxt", "--out", "run"),
             out="run",
             can_resume=partial(_has_file, "run.json"),
+            is_done=_is_finished,
             has_kept=partial(_has_file, "snapshots/*.solverstate"),
             content=_training_content,
         ),
