@@ -18,7 +18,7 @@ from benchmarks.plain_nets import build
 from caffeflow.engine.parameters import FlatParameters
 from caffeflow.engine.training import FusedExecutor
 
-_WARM_UP = 3
+_WARM_UP = 2
 
 
 def main() -> None:
