@@ -6,16 +6,21 @@ numpy let go of the interpreter meanwhile). At most `depth` batches are under wa
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from torch import Tensor
 
 from caffeflow import images
 from caffeflow.engine.feed.batches import Batch
 from caffeflow.engine.feed.protocol import Position
+
+_NICENESS: Final = 5  # a third of the share of a thread that computes, so the feed is never starved
 
 _Planned: TypeAlias = Future[tuple[Batch, list[Future[None]]]]
 
@@ -30,6 +35,16 @@ class BatchSource(Protocol):
     def close(self) -> None:
         """Lets the source go."""
         ...
+
+
+def _step_back() -> None:
+    """Lets this thread give way to those that compute.
+
+    A parallel operation of torch waits for its slowest thread; one that has lost its core to the feed
+    is late by a time slice of the system. On two cores that made lenet's iteration 12.3 ms, not 9.4.
+    """
+    if sys.platform.startswith("linux"):  # where a priority is a thread's own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 class BackgroundFeed:
@@ -47,8 +62,8 @@ class BackgroundFeed:
         images.use_one_thread()
         self._source = source
         self._depth = depth
-        self._planner = ThreadPoolExecutor(1, thread_name_prefix="feed-planner")
-        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="feed-worker")
+        self._planner = ThreadPoolExecutor(1, "feed-planner", initializer=_step_back)
+        self._workers = ThreadPoolExecutor(workers, "feed-worker", initializer=_step_back)
         self._pending: deque[_Planned] = deque()
         self._at = 0
         self._batches = source.batches(0)
