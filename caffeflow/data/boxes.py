@@ -1,0 +1,36 @@
+"""Boxes as annotations give them: in pixels of the annotated image, each with its label.
+
+What Caffe stores are fractions of the image's width and height; `normalized` divides as SSD's
+`ReadXMLToAnnotatedDatum` does (util/io.cpp): as they are, without taking one off and without clipping.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A box around one object: pixels, x to the right, y down, of the annotated image."""
+
+    label: int
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    is_difficult: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """All boxes of one image, in the order of the source.
+
+    Attributes:
+        boxes: Maybe none.
+        height: Of the image that was annotated; 0 where the source does not say: the image's own.
+        width: The same.
+    """
+
+    boxes: tuple[Box, ...]
+    height: int = 0
+    width: int = 0
