@@ -29,8 +29,11 @@ class Annotation:
         boxes: Maybe none.
         height: Of the image that was annotated; 0 where the source does not say: the image's own.
         width: The same.
+        file: The image's own annotation file, as a list names it beside the image; empty where one file
+            is about all images.
     """
 
     boxes: tuple[Box, ...]
     height: int = 0
     width: int = 0
+    file: str = ""

@@ -1,4 +1,4 @@
-"""What a source hands to the pipeline: jobs (name, label, where the bytes are) and the list of them.
+"""What a source hands to the pipeline: jobs (name, label or boxes, where the bytes are) and the list of them.
 
 A source lists, it does not read: a `Location` says where the bytes are, and is opened in a worker
 when its turn comes. Locations are small, hashable and picklable, and `jobs.py` writes them to disk.
@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from caffeflow.data.boxes import Annotation
 from caffeflow.errors import DataError
+from caffeflow.proto.labelmap import LabelMap
 
 SplitName: TypeAlias = Literal["train", "val"]
 SPLITS: Final[tuple[SplitName, ...]] = ("train", "val")
+NO_LABEL: Final = -1  # of an image with boxes, as convert_annoset writes it
 
 _MAX_LABEL: Final = 2**31 - 1  # Datum.label is an int32
 _CONTROL: Final = re.compile(r"[\x00-\x1f]")
@@ -83,13 +86,34 @@ class Job:
 
     Attributes:
         name: Its path in a Caffe list, such as `cat/1.jpg`: relative, with `/`. It ends the LMDB key.
-        label: Its class, from 0.
+        label: Its class, from 0; `NO_LABEL` where the boxes have the labels.
         location: Where its bytes are.
+        annotation: Its boxes, for detection; maybe none, but then an annotation without boxes.
     """
 
     name: str
     label: int
     location: Location
+    annotation: Annotation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Omission:
+    """An image or a box that a source had to leave out as it read the annotations.
+
+    Attributes:
+        split: Where it would be.
+        name: The image's name, as a job would have it.
+        reason: A word or two to count by: `unknown class`.
+        detail: What the file says there: `'dgo' at 12,34,56,78`.
+        is_box: Whether it is a box of an image that stays; else the image itself is left out.
+    """
+
+    split: SplitName
+    name: str
+    reason: str
+    detail: str = ""
+    is_box: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +124,16 @@ class Listing:
         splits: The jobs of `train`, and of `val` where there is one.
         class_names: The name of each label, or empty if the source does not know them.
         notes: Sentences for the user, such as what was passed over.
+        label_map: The labels of the boxes, background among them; only detection has one. The display
+            names in it are the dataset's class names, so that `class_names` stays empty.
+        omissions: What had to be left out; counted and listed with the rejects, errors with `strict`.
     """
 
     splits: Mapping[SplitName, Sequence[Job]]
     class_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    label_map: LabelMap | None = None
+    omissions: Sequence[Omission] = ()
 
 
 def check_job(job: Job) -> None:
@@ -119,7 +148,11 @@ def check_job(job: Job) -> None:
         raise DataError(f"image name '{job.name}': is longer than {_MAX_NAME_BYTES} bytes; shorten it")
     if _CONTROL.search(job.name):
         raise DataError(f"image name {job.name!r}: has a line break or control character; rename the file")
-    if not 0 <= job.label <= _MAX_LABEL:
+    if job.annotation is not None and job.label != NO_LABEL:
+        raise DataError(
+            f"image '{job.name}': has boxes, and label {job.label}; expected {NO_LABEL} beside boxes"
+        )
+    if job.annotation is None and not 0 <= job.label <= _MAX_LABEL:
         raise DataError(
             f"image '{job.name}': label is {job.label}; Caffe counts classes from 0, up to {_MAX_LABEL}"
         )
