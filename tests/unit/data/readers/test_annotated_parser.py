@@ -81,7 +81,7 @@ def test_what_is_no_record_is_refused_by_its_name(parser: AnnotatedParser, value
 
 
 def test_a_bare_datum_is_told_from_an_annotated_one(parser: AnnotatedParser) -> None:
-    with pytest.raises(DataError, match="layers of type Data$"):
+    with pytest.raises(DataError, match=r"layers of type Data$"):
         parser.parse(KEY, raw_datum(random_planes(1, (3, 5, 7))[0], 3))
 
 
