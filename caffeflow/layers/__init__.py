@@ -19,9 +19,13 @@ from caffeflow.layers import eltwise as eltwise
 from caffeflow.layers import inner_product as inner_product
 from caffeflow.layers import losses as losses
 from caffeflow.layers import lrn as lrn
+from caffeflow.layers import normalize as normalize
+from caffeflow.layers import permute as permute
 from caffeflow.layers import pooling as pooling
+from caffeflow.layers import prior_box as prior_box
 from caffeflow.layers import reduction as reduction
 from caffeflow.layers import reshape as reshape
 from caffeflow.layers import scale_bias as scale_bias
 from caffeflow.layers import silence as silence
+from caffeflow.layers import smooth_l1 as smooth_l1
 from caffeflow.layers import softmax as softmax

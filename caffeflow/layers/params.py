@@ -107,6 +107,17 @@ def count(shape: Sequence[int]) -> int:
     return math.prod(shape)
 
 
+def as_four(shape: Shape) -> Shape:
+    """Returns a shape as layers see it that know only num, channels, height and width.
+
+    Raises:
+        NetError: It has more than four axes.
+    """
+    if len(shape) > 4:
+        raise NetError(f"the bottom must have at most 4 axes; found {dims(shape)}")
+    return (*shape, *(1,) * (4 - len(shape)))
+
+
 def dims(shape: Sequence[int]) -> str:
     """Returns a shape as messages show it: `2 x 3 x 5 x 7`."""
     return " x ".join(map(str, shape)) if shape else "scalar"

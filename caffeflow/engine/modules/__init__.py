@@ -19,9 +19,13 @@ from caffeflow.engine.modules import eltwise as eltwise
 from caffeflow.engine.modules import inner_product as inner_product
 from caffeflow.engine.modules import losses as losses
 from caffeflow.engine.modules import lrn as lrn
+from caffeflow.engine.modules import normalize as normalize
+from caffeflow.engine.modules import permute as permute
 from caffeflow.engine.modules import pooling as pooling
+from caffeflow.engine.modules import prior_box as prior_box
 from caffeflow.engine.modules import reduction as reduction
 from caffeflow.engine.modules import reshape as reshape
 from caffeflow.engine.modules import scale_bias as scale_bias
 from caffeflow.engine.modules import silence as silence
+from caffeflow.engine.modules import smooth_l1 as smooth_l1
 from caffeflow.engine.modules import softmax as softmax
