@@ -104,6 +104,20 @@ def check_archive(path: Path) -> None:
         _refuse_stand_in(file.read(256), str(path))
 
 
+def check_name(name: str, where: str) -> None:
+    """Refuses the name of a member that would reach out of the folder, or cannot stand in a list.
+
+    Args:
+        name: As the archive has it.
+        where: What messages call the archive.
+    """
+    if name.startswith("/") or ".." in name.split("/") or "\\" in name or not name.isprintable():
+        raise DataError(
+            f"{where}: member {name!r} has an unsafe name; expected a relative name of printable "
+            "characters without '..'; do not use this archive"
+        )
+
+
 def stand_in(head: bytes) -> str | None:
     """Returns what a file is in truth ("an HTML page", "a git-lfs pointer") if it only has a file's name."""
     text = head[:256].lstrip().lower()
@@ -150,16 +164,7 @@ def _is_end(file: BinaryIO, offset: int, end: int | None, where: str) -> bool:
 
 def _check(info: tarfile.TarInfo, where: str) -> None:
     """Refuses a member that would reach out of the folder, or that is not plainly a file or folder."""
-    if (
-        info.name.startswith("/")
-        or ".." in info.name.split("/")
-        or "\\" in info.name
-        or not info.name.isprintable()
-    ):
-        raise DataError(
-            f"{where}: member {info.name!r} has an unsafe name; expected a relative name of printable "
-            "characters without '..'; do not use this archive"
-        )
+    check_name(info.name, where)
     if info.issym() or info.islnk():
         raise DataError(
             f"{where}: member '{info.name}' is a link to '{info.linkname}'; expected files and folders only; "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,36 @@ class Pixels:
         return _read_at(self.archive, offset=self.offset, size=self.channels * self.height * self.width)
 
 
-Location: TypeAlias = File | Member | Pixels
+@dataclass(frozen=True, slots=True)
+class Deflated:
+    """An image file inside a zip archive, compressed there."""
+
+    archive: Path
+    offset: int
+    stored_size: int
+    size: int
+
+    def read(self) -> bytes:
+        """Returns the member's bytes; no more are unpacked than the archive says it has."""
+        stored = _read_at(self.archive, offset=self.offset, size=self.stored_size)
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            content = inflater.decompress(stored, self.size + 1)
+        except zlib.error as error:
+            raise UnreadableError(
+                f"{self.archive}: the member at byte {self.offset} is damaged ({error}); fetch it again",
+                reason="unreadable",
+            ) from error
+        if len(content) != self.size or not inflater.eof:
+            raise UnreadableError(
+                f"{self.archive}: the member at byte {self.offset} does not unpack to {self.size} bytes; it is "
+                "damaged, fetch it again",
+                reason="truncated",
+            )
+        return content
+
+
+Location: TypeAlias = File | Member | Pixels | Deflated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
