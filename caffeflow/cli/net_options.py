@@ -61,7 +61,7 @@ def net_options(*, phase: Phase) -> Callable[[F], F]:
             assignments: tuple[str, ...],
             **others: Any,
         ) -> Any:
-            net = NetOptions(phase=phase, record=record, assignments=_split(assignments))
+            net = NetOptions(phase=phase, record=record, assignments=split_assignments(assignments))
             return function(net=net, **others)
 
         return cast("F", phase_option(record_option(options.set_values(with_net))))
@@ -69,7 +69,12 @@ def net_options(*, phase: Phase) -> Callable[[F], F]:
     return decorate
 
 
-def _split(assignments: Iterable[str]) -> dict[str, str]:
+def split_assignments(assignments: Iterable[str]) -> dict[str, str]:
+    """Returns what `--set NAME=VALUE` sets, by name.
+
+    Raises:
+        UsageError: There is no equals sign.
+    """
     values = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from caffeflow import resources
 from caffeflow.errors import TemplateError, suggestion
+from caffeflow.render.backbone import Backbone, read_backbone
 from caffeflow.render.variables import Variable, from_toml
 
 Defaults = Mapping[str, Any]
@@ -88,6 +89,7 @@ class Net:
         refused: Combinations that make no sense.
         small_input: Defaults for inputs up to `small_input_side` pixels.
         small_input_side: See `small_input`; 0 if there are none.
+        backbone: What a detection net's weights begin with; None for other nets.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Net:
     refused: tuple[Refusal, ...]
     small_input: Defaults
     small_input_side: int
+    backbone: Backbone | None
 
 
 def net_names() -> list[str]:
@@ -166,6 +169,7 @@ def _build(path: Path, name: str, variant: str | None) -> Net:
         refused=tuple(Refusal(**refusal) for refusal in facts.get("refused", ())),
         small_input=_flat(small),
         small_input_side=small.get("side", 0),
+        backbone=read_backbone(merged["backbone"]) if "backbone" in merged else None,
     )
 
 

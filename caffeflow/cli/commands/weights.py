@@ -1,4 +1,4 @@
-"""`caffeflow weights show` and `caffeflow weights init`."""
+"""`caffeflow weights show`, `init` and `backbone`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from caffeflow.cli import console, options
-from caffeflow.cli.net_options import NetOptions, net_options
+from caffeflow.cli.net_options import NetOptions, net_options, split_assignments
 
 if TYPE_CHECKING:
     from caffeflow.weights.arrays import BlobStatistics
+    from caffeflow.workflows.backbone import BackboneReport
 
 
 @click.group("weights", epilog="Example: caffeflow weights init lenet --out lenet.caffemodel")
 def command() -> None:
-    """Look into caffemodels, and make the first one of a net."""
+    """Look into caffemodels, make the first one of a net, and one net's from another's."""
 
 
 @command.command(epilog="Example: caffeflow weights show lenet.caffemodel")
@@ -92,6 +93,64 @@ def init(
             f"{layer.layer}: standard deviation of the output {layer.before:.3g} -> {layer.after:.3g}"
         )
     console.plain(f"{out_path}: {report.values:,} values")
+
+
+@command.command(epilog="Example: caffeflow weights backbone mobilenet.caffemodel --to mobilenet-ssd-voc")
+@click.argument("path", metavar="CLASSIFIER", type=options.FILE)
+@click.option(
+    "--to", required=True, metavar="NET|FILE|FOLDER", help="The detection net, or where it was rendered to."
+)
+@options.set_values
+@options.out_file("The caffemodel to write; without it, backbone.caffemodel in the net's folder.")
+@options.json_output
+@options.force
+def backbone(
+    path: Path, to: str, assignments: tuple[str, ...], out_path: Path | None, as_json: bool, force: bool
+) -> None:
+    """Turn a classification net's weights into a detection net's backbone.
+
+    The two name their layers differently. Where the detection net has no BatchNorm it is folded into the
+    convolution; VGG16's fully connected layers are thinned out to dilated convolutions. Name the folder
+    that was rendered, and the weights fit its options.
+    """
+    from caffeflow.workflows.backbone import BackboneRequest
+    from caffeflow.workflows.backbone import backbone as make
+
+    request = BackboneRequest(
+        classifier=path, to=to, assignments=split_assignments(assignments), out=out_path, force=force
+    )
+    report = make(request)
+    for note in report.notes:
+        console.warning(note)
+    if as_json:
+        console.json(_backbone_json(report))
+        return
+    _print_backbone(report)
+
+
+def _backbone_json(report: BackboneReport) -> dict[str, object]:
+    mapped = report.mapped
+    return {
+        "net": report.net, "classifier": report.classifier, "out": str(report.out),
+        "layers": [{"layer": row.layer, "from": list(row.sources), "how": row.how} for row in mapped.rows],
+        "new": list(mapped.new), "unused": list(mapped.unused), "notes": list(report.notes),
+    }  # fmt: skip
+
+
+def _print_backbone(report: BackboneReport) -> None:
+    from collections import Counter
+
+    from caffeflow.report.tables import table
+
+    mapped = report.mapped
+    rows = [(row.layer, " + ".join(row.sources), row.how) for row in mapped.rows]
+    counts = Counter(row.how for row in mapped.rows)
+    total = ", ".join(f"{count} {how}" for how, count in counts.items())
+    console.result(table(("layer", "from", "how"), rows, footer=(f"{len(rows)} layers", "", total)))
+    for word, names in (("new, from their fillers", mapped.new), ("unused of the file", mapped.unused)):
+        if names:
+            console.note(f"{word}: {', '.join(names)}")
+    console.plain(str(report.out))
 
 
 def _as_json(blob: BlobStatistics) -> dict[str, object]:
