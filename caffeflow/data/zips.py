@@ -79,5 +79,5 @@ def _locate(info: zipfile.ZipInfo, file: BinaryIO, path: Path, size: int) -> Loc
             "or copy it again"
         )
     if info.compress_type == zipfile.ZIP_STORED:
-        return Member(path, offset, info.file_size)
-    return Deflated(path, offset, info.compress_size, info.file_size)
+        return Member(path.absolute(), offset, info.file_size)
+    return Deflated(path.absolute(), offset, info.compress_size, info.file_size)

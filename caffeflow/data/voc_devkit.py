@@ -1,0 +1,204 @@
+"""PASCAL VOC's layout, official or one's own: editions, their image sets, and finding them.
+
+An edition is a folder with `JPEGImages`, `Annotations` and mostly `ImageSets/Main`: VOC2007, VOC2012, or any
+data set that was laid out alike. An edition may come in parts, as VOC2007's two archives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from caffeflow.data.file_sets import FilesBelow, FileSet, FolderFiles, open_files, read_text
+from caffeflow.data.raw_files import RawFile, Tell, find_first, missing, places
+from caffeflow.errors import DataError
+
+IMAGES: Final = "JPEGImages"
+ANNOTATIONS: Final = "Annotations"
+SETS: Final = "ImageSets/Main"
+OFFICIAL: Final = re.compile(r"VOC\d{4}")
+
+CLASSES: Final = (
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+"""VOC's names in the order of their labels, from 1: that of all published nets."""
+
+_EXPECTED: Final = (
+    f"expected folders {IMAGES} and {ANNOTATIONS} in it, or in VOC2007/ or VOCdevkit/VOC2007/ below; folders of "
+    "other names are given with --images and --annotations"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Published:
+    """An archive, and the image set that only it brings."""
+
+    file: RawFile
+    edition: str
+    brings: str
+
+
+_PUBLISHED: Final = (
+    _Published(
+        file=RawFile(
+            name="VOCtrainval_06-Nov-2007.tar",
+            size=460_032_000,
+            md5="c52e279531787c972589f7e41ab4ae64",
+            what="VOC2007, train and val",
+        ),
+        edition="VOC2007",
+        brings="trainval",
+    ),
+    _Published(
+        file=RawFile(
+            name="VOCtest_06-Nov-2007.tar",
+            size=451_020_800,
+            md5="b6e924de25625d8de591ea690078ad9f",
+            what="VOC2007, test",
+        ),
+        edition="VOC2007",
+        brings="test",
+    ),
+    _Published(
+        file=RawFile(
+            name="VOCtrainval_11-May-2012.tar",
+            size=1_999_639_040,
+            md5="6cd6e144f989b92b3379bac3b3de84fd",
+            what="VOC2012, train and val",
+        ),
+        edition="VOC2012",
+        brings="trainval",
+    ),
+)
+_WHERE_TO_GET: Final = (
+    "They are at http://host.robots.ox.ac.uk/pascal/VOC/ (voc2007 and voc2012); VOC2012's test set has no "
+    "published boxes."
+)
+_SUBFOLDERS: Final = ("", "VOCdevkit", "voc", "voc/VOCdevkit", "VOC", "VOC/VOCdevkit")
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One folder of VOC's layout, maybe spread over several places.
+
+    Attributes:
+        name: Such as `VOC2007`; the names of its images begin with it.
+        files: What lies in it.
+    """
+
+    name: str
+    files: FileSet
+
+    @cached_property
+    def sets(self) -> tuple[str, ...]:
+        """The names of its image sets: `train`, `trainval`, `test`."""
+        return tuple(name.removesuffix(".txt") for name in self.files.files(SETS) if name.endswith(".txt"))
+
+    @cached_property
+    def images(self) -> dict[str, str]:
+        """The file of each image by its name without suffix; a JPEG where there are several."""
+        by_stem: dict[str, str] = {}
+        for name in self.files.files(IMAGES):
+            stem = PurePosixPath(name).stem
+            if stem not in by_stem or name.lower().endswith((".jpg", ".jpeg")):
+                by_stem[stem] = name
+        return by_stem
+
+    @cached_property
+    def annotations(self) -> frozenset[str]:
+        """The images that have an annotation, by their names without suffix."""
+        return frozenset(
+            name.removesuffix(".xml") for name in self.files.files(ANNOTATIONS) if name.endswith(".xml")
+        )
+
+    def stems(self, set_name: str) -> Iterator[str]:
+        """Yields the images of a set, as its lines name them.
+
+        A set of one class (`car_train`) says 1, 0 or -1 behind each name; -1, without the class, is left out.
+        """
+        for line in read_text(self.files, f"{SETS}/{set_name}.txt").splitlines():
+            words = line.split()
+            if words and words[1:2] != ["-1"]:
+                stem, dot, suffix = words[0].rpartition(".")
+                yield stem if dot and suffix.lower() in ("jpg", "jpeg", "png") else words[0]
+
+    def is_annotated(self, set_name: str) -> bool:
+        """Tells whether boxes of a set are here: VOC2012's test images have none."""
+        first = next(self.stems(set_name), None)
+        return first is not None and first in self.annotations
+
+
+def open_editions(roots: Iterable[Path], *, tell: Tell) -> list[Edition]:
+    """Finds the editions in folders and archives; the parts of one official edition become one.
+
+    Raises:
+        DataError: A folder has none.
+    """
+    parts: list[tuple[str, FileSet, str]] = []
+    for root in roots:
+        found = list(_editions_in(open_files(root, tell=tell), root))
+        if not found:
+            raise DataError(f"{root}: has nothing in VOC's layout; {_EXPECTED}")
+        parts += found
+    return _joined(parts)
+
+
+def find_editions(*, tell: Tell) -> tuple[list[Edition], list[str]]:
+    """Looks for VOC2007 and VOC2012 in the usual places, as folders and as archives.
+
+    Returns:
+        The editions, and a note about each archive of which nothing is there.
+
+    Raises:
+        DataError: Nothing is there; it says what to get.
+    """
+    folders = [folder / sub for folder in places() for sub in _SUBFOLDERS]
+    editions: list[Edition] = []
+    for name in dict.fromkeys(each.edition for each in _PUBLISHED):
+        path = find_first([f"{name}/{ANNOTATIONS}"], folders)
+        if path is not None:
+            editions.append(Edition(name, FolderFiles(path.parent)))
+    lacking: list[RawFile] = []
+    tars: list[Path] = []
+    for each in _PUBLISHED:
+        if any(edition.name == each.edition and each.brings in edition.sets for edition in editions):
+            continue
+        path = find_first([each.file.name], folders)
+        tars += [path] if path else []
+        lacking += [] if path else [each.file]
+    if not editions and not tars:
+        raise missing("PASCAL VOC", lacking, folders=places(), where_to_get=_WHERE_TO_GET)
+    parts = [(edition.name, edition.files, "") for edition in editions]
+    for path in tars:
+        parts += _editions_in(open_files(path, tell=tell), path)
+    notes = [f"{file.name} ({file.what}) is not here: going on without it" for file in lacking]
+    return _joined(parts), notes
+
+
+def _editions_in(files: FileSet, root: Path) -> Iterator[tuple[str, FileSet, str]]:
+    """Yields name, files and folder of each edition of a set of files."""
+    folders = set(files.folders())
+    for folder in sorted(folders):
+        prefix = f"{folder}/" if folder else ""
+        if f"{prefix}{IMAGES}" in folders and f"{prefix}{ANNOTATIONS}" in folders:
+            yield PurePosixPath(folder).name or root.absolute().stem, files, folder
+
+
+def _joined(parts: Sequence[tuple[str, FileSet, str]]) -> list[Edition]:
+    """Joins the parts of official editions; others of one name are told apart by a number."""
+    names: list[str] = []
+    of_name: dict[str, list[tuple[FileSet, str]]] = {}
+    seen: Counter[str] = Counter()
+    for name, files, folder in parts:
+        seen[name] += 1
+        if seen[name] > 1 and not OFFICIAL.fullmatch(name):
+            name = f"{name}-{seen[name]}"
+        names.append(name)
+        of_name.setdefault(name, []).append((files, folder))
+    return [Edition(name, FilesBelow(of_name[name])) for name in dict.fromkeys(names)]
