@@ -18,11 +18,12 @@ class LogLine:
 
     source: str
     text: str
+    level: str = "I"  # W for a warning
 
     def with_prefix(self, now: datetime | None = None) -> str:
         """Returns the line behind glog's prefix: level, date, time, thread and source."""
         now = now or datetime.now()
-        return f"I{now:%m%d %H:%M:%S.%f} {os.getpid():5d} {self.source}] {self.text}"
+        return f"{self.level}{now:%m%d %H:%M:%S.%f} {os.getpid():5d} {self.source}] {self.text}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,21 @@ def test_scores(elements: Sequence[Element], loss: float | None) -> Iterator[Log
         yield LogLine("solver.cpp:386", f"Test loss: {number(loss)}")
     for place, element in enumerate(elements):
         yield LogLine("solver.cpp:397", f"    Test net output #{place}: {_with_loss(element)}")
+
+
+def detections_missing(label: int) -> LogLine:
+    """Returns the warning about a class of which nothing was detected."""
+    return LogLine("solver.cpp:524", f"Missing true_pos for label: {label}", level="W")
+
+
+def class_score(label: int, ap: float) -> LogLine:
+    """Returns the average precision of one class, for solvers with show_per_class_result."""
+    return LogLine("solver.cpp:540", f"class{label}: {number(ap)}")
+
+
+def detection_score(place: int, blob: str, mean: float) -> LogLine:
+    """Returns the mean average precision of an output."""
+    return LogLine("solver.cpp:546", f"    Test net output #{place}: {blob} = {number(mean)}")
 
 
 def snapshotting(caffemodel: str, solverstate: str) -> Iterator[LogLine]:

@@ -8,18 +8,19 @@ the listener's business.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import torch
 
 from caffeflow.engine import lines
+from caffeflow.engine.detection import Detected
 from caffeflow.engine.lines import Element, LogLine
 from caffeflow.engine.signals import Requests
 from caffeflow.engine.snapshot import SnapshotFiles, write_snapshot
 from caffeflow.engine.solver import Iteration, NextFeeds, Solver
-from caffeflow.engine.testing import TestPass, elements_of
+from caffeflow.engine.testing import TestPass, TestScores, elements_of
 from caffeflow.errors import CheckError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 
@@ -37,7 +38,7 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True)
 class Tested:
-    """The figures of a test pass."""
+    """The figures of a test pass; `detected` for a test of detections only."""
 
     __test__ = False  # no test, whatever its name begins with
 
@@ -45,6 +46,7 @@ class Tested:
     net: int
     loss: float
     elements: tuple[Element, ...]
+    detected: tuple[Detected, ...] = ()
 
 
 class Listener(Protocol):
@@ -180,14 +182,26 @@ class Run:
             if scores is None:
                 self._listener.line(lines.TEST_INTERRUPTED)
                 return
-            loss = scores.loss if self._parameters.test_compute_loss else None
-            for line in lines.test_scores(scores.elements, loss):
+            for line in self._score_lines(scores):
                 self._listener.line(line)
             self._listener.tested(
                 Tested(
-                    iteration=self._solver.iteration, net=number, loss=scores.loss, elements=scores.elements
+                    iteration=self._solver.iteration, net=number, loss=scores.loss,
+                    elements=scores.elements, detected=scores.detected,
                 )
-            )
+            )  # fmt: skip
+
+    def _score_lines(self, scores: TestScores) -> Iterator[LogLine]:
+        loss = scores.loss if self._parameters.test_compute_loss else None
+        is_detection = self._parameters.eval_type == "detection"
+        yield from lines.test_scores(() if is_detection else scores.elements, loss)
+        for output in scores.detected:
+            for one in output.score.classes:
+                if not one.detections:
+                    yield lines.detections_missing(one.label)
+                elif self._parameters.show_per_class_result:
+                    yield lines.class_score(one.label, one.ap)
+            yield lines.detection_score(output.place, output.blob, output.score.mean)
 
     def _wants_stop(self) -> bool:
         if self._requests.take_snapshot():

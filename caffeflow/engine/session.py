@@ -15,6 +15,7 @@ import torch
 
 from caffeflow.engine import setup_lines
 from caffeflow.engine.debug_info import DebugExecutor
+from caffeflow.engine.detection import NewTally
 from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.sources import record_shape
@@ -32,6 +33,8 @@ from caffeflow.proto.matching import CopyPlan
 from caffeflow.proto.net import NetRole
 from caffeflow.proto.text import located
 
+EVAL_TYPES: Final = ("classification", "detection")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SessionSettings:
@@ -42,12 +45,14 @@ class SessionSettings:
         precision: Of the arithmetic.
         seed: Of fillers, dropout, crops and mirrors.
         on_line: Gets log lines while nets are made, and those of debug_info later.
+        new_tally: What takes the rows of tests of detections; for solvers with that eval_type.
     """
 
     device: torch.device
     precision: Precision = "fp32"
     seed: int = 0
     on_line: Callable[[LogLine], None]
+    new_tally: NewTally | None = None
 
 
 class Session:
@@ -149,7 +154,13 @@ class Session:
         net = self._build(role, seed=None)
         net.share(self.solver.net)
         executor = FusedExecutor(net, precision=self._settings.precision)
-        return TestPass(executor, self._open(role, net, opened), iterations=iterations)
+        with located(role.net_file):
+            return TestPass(
+                executor,
+                self._open(role, net, opened),
+                iterations=iterations,
+                new_tally=self._settings.new_tally,
+            )
 
     def _open(self, role: NetRole, net: Net, opened: ExitStack) -> NextFeeds:
         feeds: dict[str, Feed] = {}
@@ -202,10 +213,8 @@ def check_solver(parameters: SolverParameter) -> None:
         raise NetError(
             "snapshot_format is HDF5, which caffeflow does not write; remove the line, or write BINARYPROTO"
         )
-    if parameters.eval_type != "classification":
-        raise NetError(
-            f"eval_type is '{parameters.eval_type}'; the embedded engine tests 'classification' only"
-        )
+    if parameters.eval_type not in EVAL_TYPES:
+        raise NetError(f"eval_type is '{parameters.eval_type}'; expected {' or '.join(EVAL_TYPES)}")
 
 
 def ignored_fields(parameters: SolverParameter) -> Iterator[str]:

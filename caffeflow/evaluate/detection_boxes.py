@@ -1,0 +1,98 @@
+"""Boxes of a net's frame as pixels of the original image, and how much two boxes overlap (bbox_util.cpp).
+
+A net's frame runs from 0 to 1 over the image as it was resized. Arithmetic is float32. In pixels a box
+counts both its edges, so it is one wider and higher than its corners are apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caffeflow.proto.caffe_pb2 import ResizeParameter
+
+Floats = NDArray[np.float32]
+ResizeMode = Literal["WARP", "FIT_SMALL_SIZE", "FIT_LARGE_SIZE_AND_PAD"]
+
+_ONE: Final = np.float32(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """How an image came to the net, as far as its boxes tell.
+
+    Attributes:
+        height: Of the net's image; what pads, and nothing else, asks for it.
+        width: The same.
+        scale: Sizes that boxes are in, for FIT_SMALL_SIZE only; None: the image's own.
+    """
+
+    mode: ResizeMode = "WARP"
+    height: int = 1
+    width: int = 1
+    scale: tuple[int, int] | None = None
+
+    @classmethod
+    def read(cls, param: ResizeParameter) -> Frame:
+        """Reads a `resize_param`; one that is not there warps."""
+        mode = cast(ResizeMode, ResizeParameter.Resize_mode.Name(param.resize_mode))
+        scale = (param.height_scale, param.width_scale)
+        return cls(
+            mode=mode,
+            height=param.height or 1,
+            width=param.width or 1,
+            scale=scale if mode == "FIT_SMALL_SIZE" and all(scale) else None,
+        )
+
+
+def pixels(boxes: Floats, sizes: Floats, frame: Frame) -> Floats:
+    """Returns boxes in pixels of their images, clipped to them.
+
+    Args:
+        boxes: (M, 4), xmin ymin xmax ymax in the net's frame.
+        sizes: (M, 2), height and width of the image of each.
+        frame: How the images came to the net.
+    """
+    spans = sizes[:, [1, 0, 1, 0]]
+    if frame.scale is not None:
+        height, width = frame.scale
+        boxes = boxes * np.array([width, height] * 2, np.float32)
+        return np.asarray(np.clip(boxes, np.float32(0), spans), np.float32)
+    if frame.mode == "FIT_LARGE_SIZE_AND_PAD":
+        boxes = _out_of_padding(boxes, sizes, frame)
+    return np.asarray(np.clip(boxes, np.float32(0), _ONE) * spans, np.float32)
+
+
+def overlaps(boxes: Floats, others: Floats, *, in_pixels: bool) -> Floats:
+    """Returns intersection over union of each box (M, 4) with each other (G, 4): (M, G)."""
+    edge = _ONE if in_pixels else np.float32(0)
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    sides = high - low + edge
+    shared = np.where(((high >= low) & (sides > 0)).all(axis=2), sides[..., 0] * sides[..., 1], np.float32(0))
+    union = _areas(boxes, edge)[:, None] + _areas(others, edge)[None] - shared
+    shares: Floats = np.divide(shared, union, out=np.zeros_like(shared), where=shared > 0)
+    return shares
+
+
+def _areas(boxes: Floats, edge: np.float32) -> Floats:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    areas = (sides[:, 0] + edge) * (sides[:, 1] + edge)
+    return np.where((sides >= 0).all(axis=1), areas, np.float32(0))
+
+
+def _out_of_padding(boxes: Floats, sizes: Floats, frame: Frame) -> Floats:
+    """Returns boxes of a padded image in the frame of the image inside it."""
+    height, width = np.float32(frame.height), np.float32(frame.width)
+    aspects = sizes[:, 1] / sizes[:, 0]
+    is_wide = aspects > width / height
+    zeros = np.zeros_like(aspects)
+    top = np.where(is_wide, (height - width / aspects) / 2, zeros) / height
+    left = np.where(is_wide, zeros, (width - height * aspects) / 2) / width
+    inset = np.stack([left, top], axis=1)
+    span = _ONE - 2 * inset
+    corners = boxes.reshape(-1, 2, 2)
+    return np.asarray((corners - inset[:, None]) / span[:, None], np.float32).reshape(-1, 4)
