@@ -14,11 +14,14 @@ from caffeflow.layers import concat_slice as concat_slice
 from caffeflow.layers import convolution as convolution
 from caffeflow.layers import data as data
 from caffeflow.layers import deconvolution as deconvolution
+from caffeflow.layers import detection_evaluate as detection_evaluate
+from caffeflow.layers import detection_output as detection_output
 from caffeflow.layers import dropout as dropout
 from caffeflow.layers import eltwise as eltwise
 from caffeflow.layers import inner_product as inner_product
 from caffeflow.layers import losses as losses
 from caffeflow.layers import lrn as lrn
+from caffeflow.layers import multibox_loss as multibox_loss
 from caffeflow.layers import normalize as normalize
 from caffeflow.layers import permute as permute
 from caffeflow.layers import pooling as pooling

@@ -37,9 +37,6 @@ UNSUPPORTED: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
             "AnnotatedData",
-            "DetectionEvaluate",
-            "DetectionOutput",
-            "MultiBoxLoss",
             "VideoData",
         ),
         _SSD,

@@ -14,11 +14,14 @@ from caffeflow.engine.modules import concat_slice as concat_slice
 from caffeflow.engine.modules import convolution as convolution
 from caffeflow.engine.modules import data as data
 from caffeflow.engine.modules import deconvolution as deconvolution
+from caffeflow.engine.modules import detection_evaluate as detection_evaluate
+from caffeflow.engine.modules import detection_output as detection_output
 from caffeflow.engine.modules import dropout as dropout
 from caffeflow.engine.modules import eltwise as eltwise
 from caffeflow.engine.modules import inner_product as inner_product
 from caffeflow.engine.modules import losses as losses
 from caffeflow.engine.modules import lrn as lrn
+from caffeflow.engine.modules import multibox_loss as multibox_loss
 from caffeflow.engine.modules import normalize as normalize
 from caffeflow.engine.modules import permute as permute
 from caffeflow.engine.modules import pooling as pooling

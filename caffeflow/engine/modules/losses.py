@@ -14,7 +14,7 @@ from caffeflow.errors import DataError
 from caffeflow.layers.losses import Normalization, SigmoidLossParams, SoftmaxLossParams
 from caffeflow.layers.params import canonical_axis
 
-_LARGEST: Final = -math.log(torch.finfo(torch.float32).tiny)
+LARGEST: Final = -math.log(torch.finfo(torch.float32).tiny)
 """Caffe never takes the logarithm of less than FLT_MIN, so no position adds more than this."""
 
 
@@ -75,7 +75,7 @@ class SoftmaxWithLoss(LayerModule):
         logs = F.log_softmax(at_least_single(scores), dim=self.axis)
         each = -logs.gather(self.axis, index.unsqueeze(self.axis)).squeeze(self.axis)
         # The bound holds for the value only; Caffe's gradient knows nothing of it.
-        each = each - (each.detach() - _LARGEST).clamp(min=0)
+        each = each - (each.detach() - LARGEST).clamp(min=0)
         if valid is not None:
             each = torch.where(valid, each, 0)
         rows = math.prod(scores.shape[: self.axis])
