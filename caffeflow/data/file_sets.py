@@ -161,6 +161,31 @@ class FilesBelow:
         return files, _joined(root, name)
 
 
+class MountedFiles:
+    """Several sets, each as a folder of its own."""
+
+    def __init__(self, mounted: Mapping[str, FileSet]) -> None:
+        self._mounted = mounted
+
+    def files(self, folder: str) -> Sequence[str]:
+        """Returns the sorted names of the files right in a mounted folder."""
+        return self._mounted[folder].files("") if folder in self._mounted else []
+
+    def folders(self) -> Sequence[str]:
+        """Returns the names of the mounted folders."""
+        return sorted({"", *self._mounted})
+
+    def locate(self, name: str) -> Location:
+        """Returns where the bytes are."""
+        folder, _, last = name.rpartition("/")
+        return self._mounted[folder].locate(last)
+
+    def where(self, name: str) -> str:
+        """Returns the path of a file."""
+        folder, _, last = name.rpartition("/")
+        return self._mounted[folder].where(last)
+
+
 def open_files(path: Path, *, tell: Tell = tell_nobody) -> FileSet:
     """Opens a folder, a tar or a zip.
 

@@ -14,8 +14,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from caffeflow.data.file_sets import FilesBelow, FileSet, FolderFiles, open_files, read_text
+from caffeflow.data.file_sets import FilesBelow, FileSet, FolderFiles, MountedFiles, open_files, read_text
 from caffeflow.data.raw_files import RawFile, Tell, find_first, missing, places
+from caffeflow.data.sources.folder import is_image
 from caffeflow.errors import DataError
 
 IMAGES: Final = "JPEGImages"
@@ -24,14 +25,14 @@ SETS: Final = "ImageSets/Main"
 OFFICIAL: Final = re.compile(r"VOC\d{4}")
 
 CLASSES: Final = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 """VOC's names in the order of their labels, from 1: that of all published nets."""
 
 _EXPECTED: Final = (
-    f"expected folders {IMAGES} and {ANNOTATIONS} in it, or in VOC2007/ or VOCdevkit/VOC2007/ below; folders of "
-    "other names are given with --images and --annotations"
+    f"expected folders {IMAGES} and {ANNOTATIONS} in it, or in VOC2007/ or VOCdevkit/VOC2007/ below; folders "
+    "of other names are given with --images and --annotations"
 )
 
 
@@ -88,12 +89,16 @@ class Edition:
     """One folder of VOC's layout, maybe spread over several places.
 
     Attributes:
-        name: Such as `VOC2007`; the names of its images begin with it.
+        name: Such as `VOC2007`; the names of its images begin with it. Empty for two loose folders.
         files: What lies in it.
+        images_dir: The folder of the images.
+        annotations_dir: The folder of their annotations; it may be the same.
     """
 
     name: str
     files: FileSet
+    images_dir: str = IMAGES
+    annotations_dir: str = ANNOTATIONS
 
     @cached_property
     def sets(self) -> tuple[str, ...]:
@@ -104,7 +109,7 @@ class Edition:
     def images(self) -> dict[str, str]:
         """The file of each image by its name without suffix; a JPEG where there are several."""
         by_stem: dict[str, str] = {}
-        for name in self.files.files(IMAGES):
+        for name in filter(is_image, self.files.files(self.images_dir)):
             stem = PurePosixPath(name).stem
             if stem not in by_stem or name.lower().endswith((".jpg", ".jpeg")):
                 by_stem[stem] = name
@@ -114,7 +119,9 @@ class Edition:
     def annotations(self) -> frozenset[str]:
         """The images that have an annotation, by their names without suffix."""
         return frozenset(
-            name.removesuffix(".xml") for name in self.files.files(ANNOTATIONS) if name.endswith(".xml")
+            name.removesuffix(".xml")
+            for name in self.files.files(self.annotations_dir)
+            if name.endswith(".xml")
         )
 
     def stems(self, set_name: str) -> Iterator[str]:
@@ -125,8 +132,11 @@ class Edition:
         for line in read_text(self.files, f"{SETS}/{set_name}.txt").splitlines():
             words = line.split()
             if words and words[1:2] != ["-1"]:
-                stem, dot, suffix = words[0].rpartition(".")
-                yield stem if dot and suffix.lower() in ("jpg", "jpeg", "png") else words[0]
+                yield PurePosixPath(words[0]).stem if is_image(words[0]) else words[0]
+
+    def path_of(self, file: str, folder: str) -> str:
+        """Returns what a list calls a file in one of the two folders."""
+        return "/".join(part for part in (self.name, folder, file) if part)
 
     def is_annotated(self, set_name: str) -> bool:
         """Tells whether boxes of a set are here: VOC2012's test images have none."""
@@ -147,6 +157,26 @@ def open_editions(roots: Iterable[Path], *, tell: Tell) -> list[Edition]:
             raise DataError(f"{root}: has nothing in VOC's layout; {_EXPECTED}")
         parts += found
     return _joined(parts)
+
+
+def pair_folders(images: Path, annotations: Path) -> Edition:
+    """Returns two folders of any names as an edition without image sets.
+
+    Raises:
+        DataError: One is no folder, or there is no annotation.
+    """
+    for folder in (images, annotations):
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such folder; expected one of images and one of their XML files")
+    images_dir = images.absolute().name
+    annotations_dir = annotations.absolute().name
+    if annotations_dir == images_dir and annotations.resolve() != images.resolve():
+        annotations_dir = f"{annotations_dir}-xml"
+    files = MountedFiles({images_dir: FolderFiles(images), annotations_dir: FolderFiles(annotations)})
+    edition = Edition("", files, images_dir=images_dir, annotations_dir=annotations_dir)
+    if not edition.annotations:
+        raise DataError(f"{annotations}: has no .xml file; expected one of VOC's form for each image")
+    return edition
 
 
 def find_editions(*, tell: Tell) -> tuple[list[Edition], list[str]]:

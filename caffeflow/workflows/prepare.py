@@ -15,16 +15,17 @@ from caffeflow.data.forecast import forecast
 from caffeflow.data.plan import arrange_listing
 from caffeflow.data.raw_files import Tell, tell_nobody
 from caffeflow.data.sample import Listing
-from caffeflow.data.sources import cifar, folder, image_list, imagenet
+from caffeflow.data.sources import cifar, folder, image_list, imagenet, voc
 from caffeflow.data.sources.cifar import CifarSettings
 from caffeflow.data.sources.folder import FolderSettings
 from caffeflow.data.sources.image_list import ListSettings
 from caffeflow.data.sources.imagenet import ImagenetSettings
+from caffeflow.data.sources.voc import VocSettings
 from caffeflow.errors import StoppedError
 from caffeflow.system import usable_cores
 from caffeflow.workflows.stop_signals import stop_request
 
-Source: TypeAlias = FolderSettings | ListSettings | CifarSettings | ImagenetSettings
+Source: TypeAlias = FolderSettings | ListSettings | CifarSettings | ImagenetSettings | VocSettings
 
 DATA_DIR: Final = Path("data")
 
@@ -189,6 +190,8 @@ def list_source(
             return cifar.list_jobs(source, tell=tell, should_stop=should_stop)
         case ImagenetSettings():
             return imagenet.list_jobs(source, tell=tell)
+        case VocSettings():
+            return voc.list_jobs(source, tell=tell)
 
 
 def name_of(source: Source) -> str:
@@ -202,6 +205,8 @@ def name_of(source: Source) -> str:
             return source.edition
         case ImagenetSettings():
             return "imagenet"
+        case VocSettings():
+            return "voc"
 
 
 def out_dir_of(request: Request) -> Path:
@@ -224,8 +229,11 @@ def _no_empty_parents(out_dir: Path) -> Iterator[None]:
 def _origin(source: Source) -> dict[str, Any]:
     """Returns the source's settings as plain values, paths resolved; how to fetch is not part of them."""
     passing = {"download", "check_md5", "raw_dir", "edition", "seed"}
-    return {
-        name: str(value.resolve()) if isinstance(value, Path) else value
-        for name, value in asdict(source).items()
-        if name not in passing
-    }
+    return {name: _plain(value) for name, value in asdict(source).items() if name not in passing}
+
+
+def _plain(value: Any) -> Any:
+    """Returns a setting as JSON has it; a path in full, so that it is the same from everywhere."""
+    if isinstance(value, Path):
+        return str(value.resolve())
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value

@@ -29,6 +29,16 @@ def _size(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple
     return int(sides[0]), int(sides[-1])
 
 
+def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[str, ...]:
+    """Returns the names of a list with commas; none if it is not given."""
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise click.BadParameter(f"'{text}': expected names with commas between them", ctx, param)
+    return names
+
+
 _BUILD_OPTIONS = (
     click.option("--out", "out_dir", type=options.FOLDER, help="Dataset folder [default: data/NAME]."),
     click.option("--name", help="Name of the dataset, as its folder below data/ [default: the source's]."),
@@ -185,6 +195,70 @@ def imagenet_command(
     if source is click.core.ParameterSource.DEFAULT and build["short_side"] is None:
         build["resize"] = (256, 256)
     _run(ImagenetSettings(folder=raw, train=train, val=val, val_labels=val_labels, only=only), **build)
+
+
+def _detection_options(command: F) -> F:
+    labelmap = click.option(
+        "--labelmap",
+        type=options.FILE,
+        help="A labelmap.prototxt [default: made from the classes that occur].",
+    )
+    fraction = click.option(
+        "--val-fraction", type=float, metavar="F", help="Hold this share of the images back as val."
+    )
+    return labelmap(fraction(command))
+
+
+@command.command(
+    "voc",
+    short_help="PASCAL VOC, and your own data in its layout.",
+    epilog="Example: caffeflow prepare voc VOCdevkit --train-sets 2007:trainval --val-sets 2007:test",
+)
+@click.argument("roots", metavar="[ROOT]...", nargs=-1, type=options.ANY_PATH)
+@click.option("--images", type=options.FOLDER, help="In place of ROOT: a folder of images,")
+@click.option("--annotations", type=options.FOLDER, help="and the folder of their XML files.")
+@click.option(
+    "--train-sets",
+    callback=_names,
+    metavar="[EDITION:]SET,...",
+    help="Image sets of train [default: trainval where test is val, else train].",
+)
+@click.option(
+    "--val-sets",
+    callback=_names,
+    metavar="[EDITION:]SET,...",
+    help="Image sets of val [default: test where it has boxes, else val].",
+)
+@_detection_options
+@build_options
+def voc_command(
+    roots: tuple[Path, ...],
+    images: Path | None,
+    annotations: Path | None,
+    train_sets: tuple[str, ...],
+    val_sets: tuple[str, ...],
+    labelmap: Path | None,
+    val_fraction: float | None,
+    **build: Any,
+) -> None:
+    """Prepare images with boxes in VOC's layout: JPEGImages, Annotations and ImageSets/Main.
+
+    Each ROOT is such a folder, one above (VOCdevkit), or a .tar or .zip of it, read in place. Without any,
+    VOC2007 and VOC2012 are looked for in ./, data/raw/ and $CAFFEFLOW_DATA.
+    """
+    from caffeflow.data.sources.voc import VocSettings
+
+    source = VocSettings(
+        roots=roots,
+        images=images,
+        annotations=annotations,
+        train_sets=train_sets,
+        val_sets=val_sets,
+        labelmap=labelmap,
+        val_fraction=val_fraction,
+        seed=build["seed"],
+    )
+    _run(source, **build)
 
 
 def _run(
