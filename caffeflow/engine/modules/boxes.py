@@ -29,7 +29,7 @@ def sizes(boxes: Tensor, *, in_pixels: bool = False) -> Tensor:
 def iou(boxes: Tensor, others: Tensor, *, in_pixels: bool = False) -> Tensor:
     """Returns the overlap of every box with every other one: their intersection over their union."""
     # boxes: (…, A, 4), others: (…, B, 4) -> (…, A, B)
-    shared = _intersections(boxes, others, in_pixels=in_pixels)
+    shared = intersections(boxes, others, in_pixels=in_pixels)
     union = sizes(boxes, in_pixels=in_pixels).unsqueeze(-1) + sizes(others, in_pixels=in_pixels).unsqueeze(-2)
     union -= shared
     is_shared = shared > 0
@@ -39,12 +39,12 @@ def iou(boxes: Tensor, others: Tensor, *, in_pixels: bool = False) -> Tensor:
 def coverage(boxes: Tensor, others: Tensor) -> Tensor:
     """Returns which part of every box each of the others covers."""
     # boxes: (…, A, 4), others: (…, B, 4) -> (…, A, B)
-    shared = _intersections(boxes, others, in_pixels=False)
+    shared = intersections(boxes, others, in_pixels=False)
     is_shared = shared > 0
     return shared.div_(sizes(boxes).unsqueeze(-1)).masked_fill_(~is_shared, 0)
 
 
-def _intersections(boxes: Tensor, others: Tensor, *, in_pixels: bool) -> Tensor:
+def intersections(boxes: Tensor, others: Tensor, *, in_pixels: bool) -> Tensor:
     """Returns the areas that boxes share; 0 or NaN where they share none."""
     xmin, ymin, xmax, ymax = (side.unsqueeze(-1) for side in boxes.unbind(-1))
     other_xmin, other_ymin, other_xmax, other_ymax = (side.unsqueeze(-2) for side in others.unbind(-1))
