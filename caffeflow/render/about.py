@@ -13,6 +13,13 @@ from caffeflow.render.resolve import Resolution
 from caffeflow.render.rules_data import source_exists
 
 _COLUMNS: Final = 110
+_PURPOSES: Final = {
+    ("classification", "train_val"): "for training and testing",
+    ("classification", "deploy"): "for use: scores from images",
+    ("detection", "train"): "for training",
+    ("detection", "test"): "for testing",
+    ("detection", "deploy"): "for use: boxes from images",
+}
 
 
 def about_net(resolution: Resolution, stage: str, command: str) -> dict[str, Any]:
@@ -20,48 +27,68 @@ def about_net(resolution: Resolution, stage: str, command: str) -> dict[str, Any
 
     Args:
         resolution: The values.
-        stage: `train_val` or `deploy`.
+        stage: One of the net's stages.
         command: The command line.
     """
     net, dataset = resolution.net, resolution.dataset
     height, width = resolution["net.input_size"]
-    purpose = "for training and testing" if stage == "train_val" else "for use: scores from images"
+    purpose = _PURPOSES[net.task.name, stage]
     size = f"{resolution['net.channels']}x{height}x{width} (channels x height x width)"
     lines = [
         f"{titled(resolution)}; {purpose}.",
         made_by(command),
-        f"Input {size}, {resolution['net.classes']} classes, dataset '{dataset.name}'.",
+        f"Input {size}, {_classes(resolution)}, dataset '{dataset.name}'.",
         f"Pixels: {_pixels(resolution)}.",
     ]
     if net.published:
         lines.append(f"Layer names as in {net.published.model}.")
-    is_missing = stage == "train_val" and dataset.is_missing and not source_exists(resolution)
+    is_missing = stage != "deploy" and dataset.is_missing and not source_exists(resolution)
     missing = f"  # not there yet; '{net.dataset.prepare}' makes it" if is_missing else ""
     return {"lines": _wrapped(lines), "missing": missing}
 
 
-def about_solver(resolution: Resolution, command: str) -> dict[str, Any]:
-    """Returns what the solver's template calls `about`: `lines` of comment and `net_path`."""
-    net = resolution.net
-    lines = [f"Solver for {titled(resolution)}.", made_by(command), f"Recipe: {net.recipe}."]
-    if net.expected:
-        lines.append(f"Expected: {_figures(net.expected)}; source: {net.expected.source}.")
-    changed = sorted(name for name in resolution.given if name.startswith("solver."))
-    if changed:
-        lines.append(f"Not as in the recipe: {', '.join(changed)}.")
-    net_path = resolution.places.written(resolution.places.out_dir / "train_val.prototxt")
-    return {"lines": _wrapped(lines), "net_path": net_path}
+def about_solver(resolution: Resolution, name: str, command: str) -> dict[str, Any]:
+    """Returns what a solver's template calls `about`: `lines` of comment, paths, and whether it trains.
+
+    Args:
+        resolution: The values.
+        name: The solver's file.
+        command: The command line.
+    """
+    net, places = resolution.net, resolution.places
+    trains = name == net.task.train_solver
+    purpose = "Solver for" if trains else "Tests by a training of no iteration:"
+    lines = [f"{purpose} {titled(resolution)}.", made_by(command)]
+    if trains:
+        lines += [f"Recipe: {net.recipe}."]
+        changed = sorted(name for name in resolution.given if name.startswith("solver."))
+        if net.expected:
+            lines.append(f"Expected: {_figures(net.expected)}; source: {net.expected.source}.")
+        if changed:
+            lines.append(f"Not as in the recipe: {', '.join(changed)}.")
+    paths = {stage: places.written(places.out_dir / f"{stage}.prototxt") for stage in net.task.stages}
+    return {
+        "lines": _wrapped(lines),
+        "net_path": paths[net.task.train_stage],
+        "test_path": paths.get("test", ""),
+        "trains": trains,
+    }
 
 
 def about_script(resolution: Resolution, script: str, command: str) -> dict[str, Any]:
     """Returns what a script's template calls `about`; its paths are words for a shell."""
-    places = resolution.places
+    places, task = resolution.places, resolution.net.task
     purpose = {"train.sh": "Trains", "test.sh": "Tests"}[script]
     lines = [
         f"{purpose} {resolution.net.name} with the plain caffe binary: $CAFFE, else caffe on the PATH.",
         made_by(command),
     ]
-    words = {stem: places.written(places.out_dir / f"{stem}.prototxt") for stem in ("train_val", "solver")}
+    files = {
+        "net": f"{task.train_stage}.prototxt",
+        "solver": task.train_solver,
+        "test_solver": list(task.solvers)[-1],
+    }
+    words = {name: places.written(places.out_dir / file) for name, file in files.items()}
     words["snapshot_prefix"] = resolution["solver.snapshot_prefix"]
     # Relative paths count from where Caffe is started, so the script goes there first.
     out_dir = places.working_dir / places.out_dir
@@ -80,14 +107,25 @@ def titled(resolution: Resolution) -> str:
     return f"{net.title}, variant {net.variant}" if len(net.variants) > 1 else net.title
 
 
+def _classes(resolution: Resolution) -> str:
+    classes = resolution["net.classes"]
+    if resolution.net.task.name == "classification":
+        return f"{classes} classes"
+    return f"{classes + 1} classes with the background"
+
+
 def _pixels(resolution: Resolution) -> str:
     order = "gray" if resolution["net.channels"] == 1 else "B, G, R"
-    mean = {
+    is_detection = resolution.net.task.name == "detection"
+    values = resolution["data.mean" if is_detection else "data.mean_values"]
+    means = {
         "file": "less the mean image",
-        "values": "less " + ", ".join(f"{value:g}" for value in resolution["data.mean_values"]),
+        "values": "less " + ", ".join(f"{value:g}" for value in values),
         "none": "no mean",
-    }[resolution["data.mean"]]
+    }
+    mean = means["values" if is_detection else resolution["data.mean"]]
     scale = resolution["data.scale"]
+    scale = (scale,) if isinstance(scale, float) else scale
     times = "" if scale == (1,) else ", times " + ", ".join(f"{factor:g}" for factor in scale)
     return f"{order}, 0 to 255, {mean}{times}"
 
@@ -95,6 +133,7 @@ def _pixels(resolution: Resolution) -> str:
 def _figures(expected: Expected) -> str:
     tops = ((1, expected.top1), (5, expected.top5))
     figures = [f"{value:g} % top-{k}" for k, value in tops if value is not None]
+    figures += [f"{expected.mean_ap:g} % mean average precision"] if expected.mean_ap is not None else []
     return f"{', '.join(figures)} on {expected.data}"
 
 

@@ -6,19 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Final
 
 from caffeflow.layers.inference import NetShapes, infer
 from caffeflow.layers.spec import Shape
+from caffeflow.proto import legacy
 from caffeflow.proto.caffe_pb2 import NetParameter, SolverParameter
 from caffeflow.proto.graph import build_graph
-from caffeflow.proto.net import Phase, filter_net, net_state
+from caffeflow.proto.net import filter_net, net_state
 from caffeflow.proto.text import NetFile, layer_lines, located, parse
-
-_PHASES: Final[Mapping[str, tuple[Phase, ...]]] = {
-    "train_val.prototxt": ("TRAIN", "TEST"),
-    "deploy.prototxt": ("TEST",),
-}
+from caffeflow.render.tasks import PHASES_OF_FILES, SOLVER_FILES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +24,12 @@ class Figures:
     Attributes:
         params: Learned numbers, without BatchNorm's statistics and frozen layers.
         macs: Multiply-accumulates of one image.
+        learned: The layers with weights, in order.
     """
 
     params: int
     macs: int
+    learned: tuple[str, ...]
 
 
 def check(texts: Mapping[str, str], *, out_dir: Path, record_shape: Shape) -> Figures:
@@ -45,11 +43,16 @@ def check(texts: Mapping[str, str], *, out_dir: Path, record_shape: Shape) -> Fi
     Raises:
         NetError: What Caffe would refuse; it names the file, the line and the layer.
     """
-    parse(texts["solver.prototxt"], SolverParameter(), source=str(out_dir / "solver.prototxt"))
+    for name in SOLVER_FILES:
+        if name in texts:
+            parse(texts[name], SolverParameter(), source=str(out_dir / name))
     checked: dict[str, NetShapes] = {}
-    for name, phases in _PHASES.items():
+    for name, phases in PHASES_OF_FILES.items():
+        if name not in texts:
+            continue
         path = out_dir / name
         net = parse(texts[name], NetParameter(), source=str(path))
+        legacy.upgrade_net(net)  # published SSD nets have their input outside of the layers
         with located(NetFile(net=net, path=path, lines=layer_lines(texts[name]))):
             for phase in phases:
                 graph = build_graph(filter_net(net, net_state(phase)))
@@ -65,4 +68,8 @@ def _figures(shapes: NetShapes) -> Figures:
         is_frozen = bool(layer.param) and all(each.lr_mult == 0 for each in layer.param)
         if facts.spec.type != "BatchNorm" and not is_frozen:
             params += sum(prod(blob.shape) for blob in facts.blobs)
-    return Figures(params=params, macs=sum(facts.macs for facts in shapes.layers) // batch)
+    return Figures(
+        params=params,
+        macs=sum(facts.macs for facts in shapes.layers) // batch,
+        learned=tuple(facts.name for facts in shapes.layers if facts.blobs),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from caffeflow.render.catalog import RecipeDataset
+from caffeflow.render.catalog import Net
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Dataset:
         channels: Channels of every record; None where they differ.
         height: Height of every record; None where they differ.
         width: Width of every record; None where they differ.
-        classes: Number of classes.
+        classes: Number of classes, for detection with the background.
         train_count: Training images.
         val_count: Test images.
         train_path: Source of the training images (an LMDB or a list); None for the usual place.
@@ -34,6 +34,10 @@ class Dataset:
         mean_file: The mean image, if there is one.
         mean_values: Its mean over each channel, if known.
         is_missing: Whether it is yet to be made.
+        task: What it is for: `classification` or `detection`.
+        class_names: The name of each label (for detection the background's too); empty if nobody knows.
+        label_map: The label map of a detection dataset.
+        name_size: Names and sizes of a detection dataset's test images.
     """
 
     name: str
@@ -53,6 +57,10 @@ class Dataset:
     mean_file: Path | None = None
     mean_values: tuple[float, ...] | None = None
     is_missing: bool = False
+    task: str = "classification"
+    class_names: tuple[str, ...] = ()
+    label_map: Path | None = None
+    name_size: Path | None = None
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -60,20 +68,25 @@ class Dataset:
         return None if self.height is None or self.width is None else (self.height, self.width)
 
 
-def stand_in(recipe: RecipeDataset, data_dir: Path) -> Dataset:
-    """Returns the dataset that a recipe was made for, marked as missing."""
+def stand_in(net: Net, data_dir: Path) -> Dataset:
+    """Returns the dataset that a net's recipe was made for, marked as missing."""
+    recipe = net.dataset
     folder = data_dir / recipe.name
+    is_detection = net.task.name == "detection"
     return Dataset(
         name=recipe.name,
         folder=folder,
         backend=None,
         is_encoded=True,
         channels=recipe.channels,
-        height=recipe.height,
-        width=recipe.width,
+        height=recipe.height or None,
+        width=recipe.width or None,
         classes=recipe.classes,
         train_count=recipe.train,
         val_count=recipe.val,
-        mean_file=folder / "mean.binaryproto",
+        mean_file=None if is_detection else folder / "mean.binaryproto",
         is_missing=True,
+        task=net.task.name,
+        class_names=recipe.class_names,
+        name_size=folder / "test_name_size.txt" if is_detection else None,
     )

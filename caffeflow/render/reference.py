@@ -11,7 +11,7 @@ from caffeflow import resources
 from caffeflow.render.catalog import Net, find_net, net_names, shared_variables
 from caffeflow.render.check import check
 from caffeflow.render.render import render_in_memory
-from caffeflow.render.rules_data import stored_size
+from caffeflow.render.rules_data import record_size
 from caffeflow.render.variables import Variable
 
 _MACRO: Final = re.compile(
@@ -55,8 +55,7 @@ def _variants(name: str) -> list[str | None]:
 def _cost_row(net: Net) -> tuple[str, ...]:
     rendered = render_in_memory(net.name, variant=net.variant or None)
     values = rendered.resolution
-    height, width = stored_size(values) or values["net.input_size"]
-    shape = (values["net.channels"], height, width)
+    shape = (values["net.channels"], *record_size(values))
     figures = check(rendered.texts, out_dir=Path("models"), record_shape=shape)
     size = "x".join(str(side) for side in (values["net.channels"], *values["net.input_size"]))
     tops = (net.expected.top1, net.expected.top5) if net.expected else ()

@@ -1,4 +1,4 @@
-"""A net's files as text: train_val, deploy and solver prototxts, the two scripts, and the variables."""
+"""A net's files as text: prototxts of its stages and solvers, scripts, label map, and the variables."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from caffeflow.render.about import about_net, about_script, about_solver, made_b
 from caffeflow.render.catalog import Net, find_net
 from caffeflow.render.dataset import Dataset, stand_in
 from caffeflow.render.environment import Group, render_template
-from caffeflow.render.resolve import Places, Resolution, begin
+from caffeflow.render.labels import LABEL_MAP, label_map_text
+from caffeflow.render.resolve import Places, Resolution, Rule, begin
 from caffeflow.render.rules_data import complete_data
+from caffeflow.render.rules_detection import complete_detection
 from caffeflow.render.rules_net import complete_net
 from caffeflow.render.rules_solver import complete_solver
 from caffeflow.render.variables import AUTO
 
-STAGES: Final = ("train_val", "deploy")
-SCRIPTS: Final = ("train.sh", "test.sh")
 _GROUPS: Final = ("net", "data", "solver")
+_RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "classification": (complete_net, complete_data, complete_solver),
+    "detection": (complete_detection, complete_solver),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,7 @@ def render_in_memory(
     """
     net = find_net(name, variant)
     places = Places(out_dir=Path("models") / net.name, working_dir=working_dir or Path.cwd())
-    resolution = resolve(net, stand_in(net.dataset, Path("data")), places, assignments or {})
+    resolution = resolve(net, stand_in(net, Path("data")), places, assignments or {})
     return render_files(resolution, command=f"caffeflow render {net.name}")
 
 
@@ -66,7 +70,7 @@ def resolve(net: Net, dataset: Dataset, places: Places, assignments: Mapping[str
         TemplateError: An unknown variable, a value that it cannot take, or values that do not fit.
     """
     resolution = begin(net, dataset, places, assignments)
-    for rule in (complete_net, complete_data, complete_solver):
+    for rule in _RULES[net.task.name]:
         rule(resolution)
     return resolution
 
@@ -82,16 +86,19 @@ def render_files(resolution: Resolution, *, command: str) -> Rendered:
         TemplateError: A template reads what is not set.
     """
     groups: dict[str, Any] = {name: Group(name, resolution.group(name)) for name in _GROUPS}
-    net = resolution.net
+    net, task = resolution.net, resolution.net.task
     texts = {}
-    for stage in STAGES:
+    for stage in task.stages:
         about = Group("about", about_net(resolution, stage, command))
         texts[f"{stage}.prototxt"] = render_template(net.template, groups | {"about": about, "stage": stage})
-    about = Group("about", about_solver(resolution, command))
-    texts["solver.prototxt"] = render_template("solvers/solver.prototxt.j2", groups | {"about": about})
-    for script in SCRIPTS:
+    for name, template in task.solvers.items():
+        about = Group("about", about_solver(resolution, name, command))
+        texts[name] = render_template(template, groups | {"about": about})
+    if task.name == "detection":
+        texts[LABEL_MAP] = label_map_text(resolution)
+    for script, template in task.scripts.items():
         about = Group("about", about_script(resolution, script, command))
-        texts[script] = render_template(f"scripts/{script}.j2", groups | {"about": about})
+        texts[script] = render_template(template, groups | {"about": about})
     texts[f"{net.name}.variables.toml"] = _variables_text(resolution, command)
     return Rendered(texts=texts, resolution=resolution)
 

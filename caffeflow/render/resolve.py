@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from caffeflow.render.catalog import Net, solver_type_defaults
+from caffeflow.render.catalog import Net, solver_type_defaults, with_other_recipe
 from caffeflow.render.dataset import Dataset
 from caffeflow.render.variables import AUTO, Variable, find_variable, from_toml
 
@@ -103,6 +103,7 @@ def begin(net: Net, dataset: Dataset, places: Places, assignments: Mapping[str, 
     for name, text in assignments.items():
         variable = find_variable(name, net.variables, net=net.name)
         given[variable.name] = variable.parse(text)
+    net = with_other_recipe(net, given)
     declared = {variable.name: variable for variable in net.variables}
     values = {name: variable.default for name, variable in declared.items()}
     origins = {name: net.sources.get(name, variable.source) for name, variable in declared.items()}

@@ -33,6 +33,13 @@ def stored_size(resolution: Resolution) -> tuple[int, int] | None:
     return resized if resized[0] > 0 else resolution.dataset.size
 
 
+def record_size(resolution: Resolution) -> tuple[int, int]:
+    """Returns height and width of the records that the net is looked at with."""
+    size: tuple[int, int] = resolution["net.input_size"]
+    is_classifier = resolution.net.task.name == "classification"
+    return (stored_size(resolution) if is_classifier else None) or size
+
+
 def _decide_backend(resolution: Resolution) -> None:
     dataset = resolution.dataset
     resolution.fill("data.backend", dataset.backend or "lmdb", f"dataset {dataset.name}")

@@ -15,17 +15,18 @@ def complete_net(resolution: Resolution) -> None:
         TemplateError: Values that exclude one another.
     """
     dataset = resolution.dataset
-    origin = _origin(resolution)
+    origin = origin_of(resolution)
     resolution.fill("net.classes", dataset.classes, origin)
     _check_classes(resolution)
     resolution.fill("net.channels", dataset.channels or 3, origin)
     _fit_input_size(resolution)
     overlay_small_input(resolution)
     _decide_top5(resolution)
-    _check_refused(resolution)
+    check_refused(resolution)
 
 
-def _origin(resolution: Resolution) -> str:
+def origin_of(resolution: Resolution) -> str:
+    """Returns what is said of values that the dataset decides."""
     dataset = resolution.dataset
     return f"the recipe's dataset, {dataset.name}" if dataset.is_missing else f"dataset {dataset.name}"
 
@@ -76,16 +77,19 @@ def _decide_top5(resolution: Resolution) -> None:
     resolution.put("net.top5", False, f"{classes} classes")
 
 
-def _check_refused(resolution: Resolution) -> None:
+def check_refused(resolution: Resolution) -> None:
+    """Refuses the combinations that the net's description refuses, and notes those that it remarks on.
+
+    Raises:
+        TemplateError: One is refused.
+    """
     for refusal in resolution.net.refused:
-        met = {
-            name: resolution[name]
-            for name, wanted in refusal.when.items()
-            if resolution[name] in (wanted if isinstance(wanted, list) else [wanted])
-        }
-        if len(met) == len(refusal.when):
-            values = " with ".join(f"{name} = {value}" for name, value in met.items())
+        if refusal.holds(resolution.values):
+            values = " with ".join(f"{name} = {resolution[name]}" for name in refusal.when)
             raise TemplateError(f"{values}: {refusal.because}")
+    resolution.notes += [
+        remark.because for remark in resolution.net.remarks if remark.holds(resolution.values)
+    ]
 
 
 def _by(size: tuple[int, int]) -> str:

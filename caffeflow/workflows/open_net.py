@@ -16,6 +16,7 @@ from caffeflow.layers.inference import NetShapes, RecordShape, infer
 from caffeflow.layers.spec import Shape
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
 from caffeflow.proto.graph import Graph, build_graph
+from caffeflow.proto.legacy import upgrade_net
 from caffeflow.proto.net import Phase, filter_net, net_state
 from caffeflow.proto.text import NetFile, layer_lines, located, parse, read_net
 
@@ -139,7 +140,7 @@ def _render(ask: Ask) -> tuple[NetFile, Shape]:
     from caffeflow.render.dataset import stand_in
     from caffeflow.render.render import render_files, resolve
     from caffeflow.render.resolve import Places
-    from caffeflow.render.rules_data import stored_size
+    from caffeflow.render.rules_data import record_size
 
     name, _, variant = ask.net.partition(":")
     if "/" in ask.net:
@@ -149,13 +150,13 @@ def _render(ask: Ask) -> tuple[NetFile, Shape]:
     except TemplateError as error:
         raise TemplateError(f"{error}; and there is no file or folder '{ask.net}'") from error
     places = Places(out_dir=Path("models") / net.name, working_dir=Path.cwd())
-    resolution = resolve(net, stand_in(net.dataset, Path("data")), places, ask.assignments)
-    file_name = "train_val.prototxt" if ask.phase == "TRAIN" else "deploy.prototxt"
+    resolution = resolve(net, stand_in(net, Path("data")), places, ask.assignments)
+    file_name = net.task.net_file(ask.phase)
     text = render_files(resolution, command="in memory").texts[file_name]
     source = f"{ask.net} {file_name}"
     parsed = parse(text, NetParameter(), source=source)
-    height, width = stored_size(resolution) or resolution["net.input_size"]
-    record = (resolution["net.channels"], height, width)
+    upgrade_net(parsed)
+    record = (resolution["net.channels"], *record_size(resolution))
     return NetFile(net=parsed, path=Path(source), lines=layer_lines(text)), record
 
 

@@ -14,7 +14,7 @@ from caffeflow.render.check import Figures, check
 from caffeflow.render.dataset import Dataset, stand_in
 from caffeflow.render.render import Rendered, render_files, resolve
 from caffeflow.render.resolve import Places, Resolution
-from caffeflow.render.rules_data import stored_size
+from caffeflow.render.rules_data import record_size
 from caffeflow.render.writing import check_free, write_files
 
 DATA_DIR: Final = Path("data")
@@ -60,6 +60,12 @@ class Report:
     figures: Figures
     out_dir: Path
     paths: list[Path]
+
+    @property
+    def new_layers(self) -> list[str]:
+        """The layers that the published weights have nothing for; none, if there are no published weights."""
+        published = self.resolution.net.published
+        return [name for name in self.figures.learned if name not in published.layers] if published else []
 
     @property
     def resolution(self) -> Resolution:
@@ -123,7 +129,7 @@ def _find_dataset(net: Net, data_dir: Path | None) -> Dataset:
     if len(found) > 1:
         names = ", ".join(str(path) for path in found)
         raise UsageError(f"there are {len(found)} datasets: {names}; choose one with --data")
-    return dataset_facts(found[0]) if found else stand_in(net.dataset, DATA_DIR)
+    return dataset_facts(found[0]) if found else stand_in(net, DATA_DIR)
 
 
 def dataset_facts(folder: Path) -> Dataset:
@@ -151,6 +157,10 @@ def dataset_facts(folder: Path) -> Dataset:
         val_root=folder / val.root if val.root is not None else None,
         mean_file=folder / manifest.mean.path if manifest.mean else None,
         mean_values=manifest.mean.channels if manifest.mean else None,
+        task=manifest.task,
+        class_names=manifest.class_names,
+        label_map=folder / manifest.label_map if manifest.label_map else None,
+        name_size=folder / val.name_size if val.name_size else None,
     )
 
 
@@ -166,5 +176,4 @@ def _split(manifest: Manifest, name: str, folder: Path) -> Split:
 
 def _record_shape(resolution: Resolution) -> tuple[int, int, int]:
     # Images that differ in size are cropped to the input; if one is too small, only the data can tell.
-    height, width = stored_size(resolution) or resolution["net.input_size"]
-    return resolution["net.channels"], height, width
+    return resolution["net.channels"], *record_size(resolution)

@@ -22,10 +22,17 @@ _VARIABLES = {
     "width": "net.width",
     "activation": "net.activation",
     "conv_engine": "net.conv_engine",
+    "padding": "net.padding",
+    "bn": "net.bn",
+    "conf_loss": "net.conf_loss",
+    "min_ratio": "net.min_ratio",
+    "max_ratio": "net.max_ratio",
     "pool": "net.pool",
     "backend": "data.backend",
     "batch_size": "data.batch_size",
     "test_batch_size": "data.test_batch_size",
+    "augment": "data.augment",
+    "accum": "solver.iter_size",
     "mean": "data.mean",
     "scale": "data.scale",
     "solver": "solver.type",
@@ -50,15 +57,22 @@ _VARIABLES = {
 @click.option(
     "--data", "data_dir", type=options.FOLDER, help="Dataset folder [default: the only one in data/]."
 )
-@click.option("--classes", metavar="N", help="Outputs of the last layer [default: the dataset's].")
+@click.option("--classes", metavar="N", help="Classes; background not counted [default: the dataset's].")
 @click.option("--input-size", metavar="SIZE", help="Side of the net's input, or HxW.")
 @click.option("--width", metavar="FACTOR", help="Width multiplier, for nets that have one.")
 @click.option("--activation", metavar="KIND", help="relu, relu6 or clip (0 to 6).")
 @click.option("--conv-engine", metavar="ENGINE", help="Of depthwise convolutions: caffe, cudnn, default.")
+@click.option("--padding", metavar="KIND", help="SSDLite's: slice, tf or caffe (see --show).")
+@click.option("--bn/--no-bn", "bn", default=None, help="BatchNorm in SSDLite's backbone: from scratch.")
+@click.option("--conf-loss", metavar="KIND", help="A detection net's scores: softmax or logistic.")
+@click.option("--min-ratio", metavar="PERCENT", help="Smallest prior box, of the input's shorter side.")
+@click.option("--max-ratio", metavar="PERCENT", help="Smallest side of the last map's prior boxes.")
 @click.option("--pool", metavar="KIND", help="Rounding of resnet50's pooling: caffe, floor, slice.")
 @click.option("--backend", metavar="KIND", help="Kind of data layer: lmdb or imagedata.")
 @click.option("--batch-size", metavar="N", help="Training images in a batch.")
 @click.option("--test-batch-size", metavar="N", help="Test images in a batch.")
+@click.option("--accum", metavar="N", help="Batches whose gradients make one iteration (iter_size).")
+@click.option("--augment", metavar="KIND", help="Of a detection net's training images: ssd or none.")
 @click.option("--mean", metavar="MEAN", help="What is subtracted: file, values, none, or numbers B,G,R.")
 @click.option("--scale", metavar="SCALE", help="Factor on the pixels; three (B,G,R) make a frozen layer.")
 @click.option("--solver", metavar="TYPE", help="Update rule: SGD, Nesterov, Adam, ….")
@@ -88,6 +102,7 @@ def command(
     variant: str | None,
     data_dir: Path | None,
     gpu: bool | None,
+    bn: bool | None,
     assignments: tuple[str, ...],
     relative: bool,
     out_dir: Path | None,
@@ -96,7 +111,7 @@ def command(
     as_json: bool,
     **settings: str | None,
 ) -> None:
-    """Render a net to train_val, deploy and solver prototxts, with scripts for plain Caffe."""
+    """Render a net to prototxts of its stages and solvers, with scripts for plain Caffe."""
     from caffeflow.workflows import render as workflow
 
     if list_nets or net is None:
@@ -107,7 +122,10 @@ def command(
         variant=variant,
         data_dir=data_dir,
         assignments=_merge(
-            settings | {"mode": None if gpu is None else ("GPU" if gpu else "CPU")}, assignments
+            settings
+            | {"mode": None if gpu is None else ("GPU" if gpu else "CPU")}
+            | {"bn": None if bn is None else str(bn)},
+            assignments,
         ),
         out_dir=out_dir,
         is_relative=relative,
@@ -211,6 +229,7 @@ def _print_report(report: Report, is_dry_run: bool, as_json: bool) -> None:
                 "files": files,
                 "params": report.figures.params,
                 "macs": report.figures.macs,
+                "new_layers": report.new_layers,
                 "variables": resolution.values,
                 "notes": resolution.notes,
             }
@@ -223,11 +242,19 @@ def _print_report(report: Report, is_dry_run: bool, as_json: bool) -> None:
     height, width = resolution["net.input_size"]
     figures = report.figures
     name = f"{net.name} ({net.variant})" if len(net.variants) > 1 else net.name
+    classes = f"{resolution['net.classes']} classes" + (
+        " and background" if net.task.name == "detection" else ""
+    )
+    if net.published and report.new_layers:
+        console.result(
+            f"{len(report.new_layers)} layers are new: {net.published.model} has no weights for them:"
+            f" {', '.join(report.new_layers)}"
+        )
     console.result(
-        f"{name}: input {resolution['net.channels']}x{height}x{width}, {resolution['net.classes']} classes,"
+        f"{name}: input {resolution['net.channels']}x{height}x{width}, {classes},"
         f" {figures.params / 1e6:.3g} M parameters, {figures.macs / 1e9:.3g} G multiply-accumulates\n"
         f"wrote {report.out_dir}: {', '.join(path.name for path in report.paths)}\n"
-        f"next: caffeflow train --solver {report.out_dir / 'solver.prototxt'}"
+        f"next: caffeflow train --solver {report.out_dir / net.task.train_solver}"
     )
 
 
