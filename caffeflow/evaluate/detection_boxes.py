@@ -6,63 +6,33 @@ counts both its edges, so it is one wider and higher than its corners are apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from caffeflow.proto.caffe_pb2 import ResizeParameter
+from caffeflow.layers.detection_output import ImageResize
 
 Floats = NDArray[np.float32]
-ResizeMode = Literal["WARP", "FIT_SMALL_SIZE", "FIT_LARGE_SIZE_AND_PAD"]
 
 _ONE: Final = np.float32(1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """How an image came to the net, as far as its boxes tell.
-
-    Attributes:
-        height: Of the net's image; what pads, and nothing else, asks for it.
-        width: The same.
-        scale: Sizes that boxes are in, for FIT_SMALL_SIZE only; None: the image's own.
-    """
-
-    mode: ResizeMode = "WARP"
-    height: int = 1
-    width: int = 1
-    scale: tuple[int, int] | None = None
-
-    @classmethod
-    def read(cls, param: ResizeParameter) -> Frame:
-        """Reads a `resize_param`; one that is not there warps."""
-        mode = cast(ResizeMode, ResizeParameter.Resize_mode.Name(param.resize_mode))
-        scale = (param.height_scale, param.width_scale)
-        return cls(
-            mode=mode,
-            height=param.height or 1,
-            width=param.width or 1,
-            scale=scale if mode == "FIT_SMALL_SIZE" and all(scale) else None,
-        )
-
-
-def pixels(boxes: Floats, sizes: Floats, frame: Frame) -> Floats:
+def pixels(boxes: Floats, sizes: Floats, resize: ImageResize | None) -> Floats:
     """Returns boxes in pixels of their images, clipped to them.
 
     Args:
         boxes: (M, 4), xmin ymin xmax ymax in the net's frame.
         sizes: (M, 2), height and width of the image of each.
-        frame: How the images came to the net.
+        resize: How the images came to the net; None: plainly resized.
     """
     spans = sizes[:, [1, 0, 1, 0]]
-    if frame.scale is not None:
-        height, width = frame.scale
+    if resize is not None and resize.mode == "FIT_SMALL_SIZE" and resize.scales is not None:
+        height, width = resize.scales
         boxes = boxes * np.array([width, height] * 2, np.float32)
         return np.asarray(np.clip(boxes, np.float32(0), spans), np.float32)
-    if frame.mode == "FIT_LARGE_SIZE_AND_PAD":
-        boxes = _out_of_padding(boxes, sizes, frame)
+    if resize is not None and resize.mode == "FIT_LARGE_SIZE_AND_PAD":
+        boxes = _out_of_padding(boxes, sizes, resize)
     return np.asarray(np.clip(boxes, np.float32(0), _ONE) * spans, np.float32)
 
 
@@ -84,9 +54,9 @@ def _areas(boxes: Floats, edge: np.float32) -> Floats:
     return np.where((sides >= 0).all(axis=1), areas, np.float32(0))
 
 
-def _out_of_padding(boxes: Floats, sizes: Floats, frame: Frame) -> Floats:
+def _out_of_padding(boxes: Floats, sizes: Floats, resize: ImageResize) -> Floats:
     """Returns boxes of a padded image in the frame of the image inside it."""
-    height, width = np.float32(frame.height), np.float32(frame.width)
+    height, width = np.float32(resize.height), np.float32(resize.width)
     aspects = sizes[:, 1] / sizes[:, 0]
     is_wide = aspects > width / height
     zeros = np.zeros_like(aspects)

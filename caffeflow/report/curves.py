@@ -1,13 +1,14 @@
 """Curves out of tables: which columns of a log or of metrics.csv are drawn, and as what.
 
 The one rule to know: a column's kind is told by its name (`loss` anywhere in it is a loss, `acc`,
-`top` or `eval` a score), since a table says nothing more about it.
+`top` or `eval` a score, `class3` the score of one class), since a table says nothing more about it.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Final, Literal
 from caffeflow.errors import DataError
 from caffeflow.report.log import Row, Run
 
-Kind = Literal["loss", "score", "rate", "other"]
+Kind = Literal["loss", "score", "class", "rate", "other"]
 
 _LOSS_WORDS: Final = ("loss", "entropy", "cost")
 _SCORE_WORDS: Final = ("acc", "top", "eval", "prec", "recall", "map", "iou")
+_ONE_CLASS: Final = re.compile(r"(?:\S+ )?class\d+$")  # of a test of detections
 SMOOTHED: Final = "loss"  # the column of the train loss that solvers average over `average_loss` iterations
 
 
@@ -142,6 +144,8 @@ def kind_of(name: str) -> Kind:
     word = name.lower()
     if word == "lr":
         return "rate"
+    if _ONE_CLASS.match(word):
+        return "class"
     if any(part in word for part in _LOSS_WORDS):
         return "loss"
     return "score" if any(part in word for part in _SCORE_WORDS) else "other"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from caffeflow.errors import DataError
 from caffeflow.report.log_lines import (
+    ClassScore,
     Ended,
     Event,
     Finetuning,
@@ -44,7 +45,8 @@ class Row:
     seconds: float  # since the line "Solving ..."; nan for a log without times
     lr: float  # nan if the log shows none
     loss: float  # train: the smoothed loss; test: "Test loss", usually nan
-    outputs: Mapping[str, float]  # in the log's order; `name[k]` when a blob has several elements
+    # In the log's order: `name[k]` when a blob has several elements, `class3` for a class of detections.
+    outputs: Mapping[str, float]
     test_net: int | None  # None for the train net
 
 
@@ -173,7 +175,7 @@ class LogReader:
 
     def _take(self, event: Event, now: datetime | None) -> Row | None:
         match event:
-            case Output() | TestLoss() | LearningRate():
+            case Output() | ClassScore() | TestLoss() | LearningRate():
                 return self._add_to_row(event)
             case Loss(iteration, loss, _):
                 return self._open_row(iteration, now, loss=loss, test_net=None)
@@ -203,7 +205,7 @@ class LogReader:
                 run.ended = how
         return done
 
-    def _add_to_row(self, event: Output | TestLoss | LearningRate) -> Row | None:
+    def _add_to_row(self, event: Output | ClassScore | TestLoss | LearningRate) -> Row | None:
         row = self._row
         match event:
             case LearningRate(iteration, lr):
@@ -211,6 +213,8 @@ class LogReader:
                 return self._close_row() if row is not None and row.iteration == iteration else None
             case Output(side) if row is not None and (row.test_net is None) == (side == "train"):
                 row.outputs.append((event.name, event.value))
+            case ClassScore(label, ap) if row is not None and row.test_net is not None:
+                row.outputs.append((f"class{label}", ap))
             case TestLoss(value) if row is not None and row.test_net is not None:
                 row.loss = value
         return None

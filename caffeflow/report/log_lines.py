@@ -100,6 +100,14 @@ class Output:
 
 
 @dataclass(frozen=True)
+class ClassScore:
+    """The average precision of one class in a test of detections (show_per_class_result)."""
+
+    label: int
+    value: float
+
+
+@dataclass(frozen=True)
 class TestLoss:
     """The mean total loss of a test pass (solvers with test_compute_loss)."""
 
@@ -134,8 +142,8 @@ class Ended:
 
 
 Event = (
-    Solving | Resuming | Finetuning | Loss | LearningRate | Testing | Output | TestLoss | Status
-    | Snapshotting | Ended
+    Solving | Resuming | Finetuning | Loss | LearningRate | Testing | Output | ClassScore | TestLoss
+    | Status | Snapshotting | Ended
 )  # fmt: skip
 
 
@@ -218,6 +226,7 @@ _SHAPES: Final[tuple[_Shape, ...]] = (
     _shape(
         "Iteration ", r"(\d+), Testing net \(#(\d+)\)", lambda m: Testing(int(m[1]), int(m[2]))
     ),
+    _shape("class", rf"(\d+): {_NUMBER}$", lambda m: ClassScore(int(m[1]), to_number(m[2]))),
     _shape("Test loss: ", _NUMBER, lambda m: TestLoss(to_number(m[1]))),
     _shape(
         "MultiStep Status: Iteration ", rf"(\d+), (step) = {_NUMBER}",

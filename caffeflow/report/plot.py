@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 _COLOURS: Final = ("#1f6fb4", "#d1495b", "#2a9d5c", "#e08e1b", "#6b4fa0", "#17a2b0", "#8d6e5a", "#c05a9f")
 _TITLES: Final[dict[Kind, str]] = {
-    "loss": "loss", "score": "accuracy", "other": "other outputs", "rate": "learning rate"
+    "loss": "loss", "score": "accuracy", "class": "AP of each class", "other": "other outputs",
+    "rate": "learning rate",
 }  # fmt: skip
-_HEIGHTS: Final[dict[Kind, float]] = {"loss": 3.0, "score": 3.0, "other": 2.4, "rate": 1.2}
+_HEIGHTS: Final[dict[Kind, float]] = {"loss": 3.0, "score": 3.0, "class": 3.0, "other": 2.4, "rate": 1.2}
 _DASHES: Final = ("-", "--", ":", "-.")
 _MOST_MARKED_POINTS: Final = 60
 _MIN_POINTS_TO_SMOOTH: Final = 20
 _MOST_OTHERS: Final = 6
+_MOST_CLASSES: Final = 8
+_SHARES: Final = ("score", "class")  # the larger the better, and at most 1
 
 
 def draw_curves(curves: Curves | Sequence[Curves], out: Path, *, title: str = "") -> None:
@@ -91,6 +94,8 @@ def new_figure(
 
 def _figure(trainings: Sequence[Curves], title: str) -> Figure:
     kinds: list[Kind] = [kind for kind in _TITLES if any(training.of(kind) for training in trainings)]
+    if len(trainings) > 1 and "class" in kinds:
+        kinds.remove("class")  # every training times every class is too much for one panel
     kinds = kinds or ["loss"]
     figure = new_figure(9.0, sum(_HEIGHTS[kind] for kind in kinds) + 0.9)
     axes = figure.subplots(
@@ -111,8 +116,7 @@ def _draw_panel(panel: Axes, kind: Kind, trainings: Sequence[Curves]) -> None:
     colours = iter(_COLOURS * 20)
     for training in trainings:
         colour = None if single else next(colours)
-        series = training.losses() if kind == "loss" else training.of(kind)
-        for place, one in enumerate(series[: _MOST_OTHERS if kind == "other" else None]):
+        for place, one in enumerate(_chosen(kind, training)):
             _draw_series(
                 panel, one, colour=colour or next(colours), dashes=_DASHES[0 if single else place % 4],
                 label=one.shown_name if single else f"{training.label}: {one.shown_name}",
@@ -120,7 +124,26 @@ def _draw_panel(panel: Axes, kind: Kind, trainings: Sequence[Curves]) -> None:
         bad = training.first_bad()
         if kind == "loss" and bad is not None:
             _mark_bad(panel, bad, colour or "#b00020")
-    _dress(panel, kind)
+    _dress(panel, kind, _title(kind, trainings))
+
+
+def _chosen(kind: Kind, training: Curves) -> list[Series]:
+    """Returns the series worth a line each; of many classes those that end lowest."""
+    if kind == "loss":
+        return training.losses()
+    series = training.of(kind)
+    if kind == "class" and len(series) > _MOST_CLASSES:
+        return sorted(series, key=lambda one: one.values[-1])[:_MOST_CLASSES]
+    return series[:_MOST_OTHERS] if kind == "other" else series
+
+
+def _title(kind: Kind, trainings: Sequence[Curves]) -> str:
+    series = [one for training in trainings for one in training.of(kind)]
+    if kind == "score" and all("detection" in one.name for one in series):
+        return "mAP"
+    if kind == "class" and len(series) > _MOST_CLASSES:
+        return f"AP, the {_MOST_CLASSES} lowest of {len(series)}"
+    return _TITLES[kind]
 
 
 def _draw_series(panel: Axes, series: Series, *, colour: str, dashes: str, label: str) -> None:
@@ -156,14 +179,14 @@ def _mark_bad(panel: Axes, iteration: int, colour: str) -> None:
 
 
 def _last_and_best(series: Series, values: Sequence[float]) -> str:
-    best = max(values) if series.kind == "score" else min(values)
-    if series.kind == "score" and 0 <= best <= 1:
+    best = max(values) if series.kind in _SHARES else min(values)
+    if series.kind in _SHARES and 0 <= best <= 1:
         return f"last {values[-1]:.2%}, best {best:.2%}"
     return f"last {values[-1]:.4g}, best {best:.4g}"
 
 
-def _dress(panel: Axes, kind: Kind) -> None:
-    panel.set_ylabel(_TITLES[kind])
+def _dress(panel: Axes, kind: Kind, title: str) -> None:
+    panel.set_ylabel(title)
     panel.grid(visible=True, color="#dddddd", linewidth=0.6)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
@@ -175,7 +198,7 @@ def _dress(panel: Axes, kind: Kind) -> None:
         panel.set_yscale("log")
         panel.set_ylim(values[0] / 2, values[-1] * 2)
         panel.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    if kind == "score" and values and values[0] >= 0 and values[-1] <= 1:
+    if kind in _SHARES and values and values[0] >= 0 and values[-1] <= 1:
         panel.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     if panel.get_legend_handles_labels()[1]:
         panel.legend(

@@ -201,6 +201,7 @@ class MetricsTable:
     FIXED: Final = ("iteration", "seconds", "lr", "loss")
 
     def __init__(self, path: Path, columns: Sequence[str], *, resume_at: int | None = None) -> None:
+        self.columns: Final = tuple(columns)
         header = [*self.FIXED, *columns]
         kept = _rows_before(path, resume_at) if resume_at is not None and path.exists() else []
         text = io.StringIO()

@@ -30,6 +30,7 @@ from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.matching import CopyPlan
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import format_message, read_solver
+from caffeflow.workflows.detection_names import class_names_in, find_tally
 from caffeflow.workflows.run_folder import RUNS, MetricsTable, RunFolder, read_record, runs_of
 from caffeflow.workflows.train_labels import check_labels, sources_of
 from caffeflow.workflows.train_record import Screen, TrainRecord, columns_of, draw
@@ -155,7 +156,11 @@ class _Training:
         self._lines(LogLine("solver.cpp:45", f"Initializing solver from parameters: \n{text}"))
         self._screen.note(f"{settings.solver}: on {describe_device(device)}")
         made = SessionSettings(
-            device=device, precision=settings.precision or "fp32", seed=self._seed, on_line=self._lines
+            device=device,
+            precision=settings.precision or "fp32",
+            seed=self._seed,
+            on_line=self._lines,
+            new_tally=find_tally(parameters),
         )
         with _located(settings.solver):
             return Session(parameters, self._nets.train, self._nets.tests, made)
@@ -269,7 +274,8 @@ class _Training:
 
     def _open_record(self, session: Session, folder: RunFolder) -> TrainRecord:
         iteration = session.solver.iteration if self._settings.resume else None
-        table = MetricsTable(folder.path / "metrics.csv", columns_of(session.nets), resume_at=iteration)
+        columns = columns_of(session.nets, self._nets.parameters)
+        table = MetricsTable(folder.path / "metrics.csv", columns, resume_at=iteration)
         events = find_writer(folder.path / "tensorboard", purge_step=iteration)
         if events is None:
             self._screen.note(
@@ -282,6 +288,7 @@ class _Training:
             screen=self._screen,
             total=self._nets.parameters.max_iter,
             results=folder.record["results"],
+            class_names=[class_names_in(role.net) for role in self._nets.tests],
             on_snapshot=lambda files, results: folder.update(
                 iterations=files.iteration, snapshot=files.solverstate, results=dict(results)
             ),

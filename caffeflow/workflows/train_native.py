@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +14,12 @@ from caffeflow.native.run import find_caffe, run_caffe_train
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import format_message, read_solver
+from caffeflow.report.curves import kind_of
 from caffeflow.report.log import LogReader, Row
+from caffeflow.workflows.detection_names import class_names_in
 from caffeflow.workflows.run_folder import MetricsTable, RunFolder
 from caffeflow.workflows.train_labels import sources_of
-from caffeflow.workflows.train_record import Screen, draw, keep_best, test_name
+from caffeflow.workflows.train_record import Screen, draw, keep_best, logged_class_figures, test_name
 from caffeflow.workflows.train_settings import TrainReport, TrainSettings
 
 _STATE: Final = re.compile(r"_iter_(\d+)\.solverstate$")
@@ -52,7 +55,13 @@ def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Scre
             if role.net_file.path.resolve() != settings.solver.resolve():
                 folder.keep(role.net_file.path.name, role.net_file.path.read_text(encoding="utf-8-sig"))
         snapshot = _newest_state(parameters.snapshot_prefix) if settings.resume else None
-        follower = _Follower(folder, screen, total=parameters.max_iter, goes_on=snapshot is not None)
+        follower = _Follower(
+            folder,
+            screen,
+            total=parameters.max_iter,
+            goes_on=snapshot is not None,
+            class_names=class_names_in(tests[0].net) if tests else {},
+        )
         opened.callback(follower.close)
         try:
             run_caffe_train(
@@ -137,8 +146,17 @@ class _Follower:
     Its outputs are known only when they come, so the table is written anew when a new one appears.
     """
 
-    def __init__(self, folder: RunFolder, screen: Screen, *, total: int, goes_on: bool) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        screen: Screen,
+        *,
+        total: int,
+        goes_on: bool,
+        class_names: Mapping[int, str],
+    ) -> None:
         self._folder: Final = folder
+        self._class_names: Final = class_names
         self._screen: Final = screen
         self._total: Final = total
         self._log = (folder.path / "caffe.log").open("a", encoding="utf-8", buffering=1)
@@ -177,9 +195,13 @@ class _Follower:
             values |= {"lr": row.lr, "loss": row.loss}
             self._screen.progress(row.iteration, self._total, f"loss {row.loss:g}  lr {row.lr:g}")
         else:
-            for name, value in values.items():
+            classes = logged_class_figures(row.outputs, self._class_names)
+            shown = {name: value for name, value in values.items() if kind_of(name) != "class"}
+            for name, value in shown.items():
                 keep_best(self.results, name, value, row.iteration)
-            said = "  ".join(f"{name} {value:g}" for name, value in values.items())
+                if classes and kind_of(name) == "score":
+                    self.results[name]["classes"] = classes
+            said = "  ".join(f"{name} {value:g}" for name, value in shown.items())
             self._screen.main(f"iteration {row.iteration}: {said}")
         self._widen([name for name in values if name not in (*MetricsTable.FIXED, *self._columns)])
         self._table.add({"iteration": row.iteration, "seconds": row.seconds, **values})

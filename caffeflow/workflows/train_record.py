@@ -11,11 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
+from caffeflow.engine.detection import ClassScore
 from caffeflow.engine.lines import Element, LogLine, number
 from caffeflow.engine.loop import Shown, Tested
 from caffeflow.engine.net import Net
 from caffeflow.engine.snapshot import SnapshotFiles
 from caffeflow.engine.tensorboard import EventWriter
+from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.report.curves import kind_of, read_metrics
 from caffeflow.workflows.run_folder import MetricsTable, writing
 
@@ -46,6 +48,7 @@ class TrainRecord:
         screen: The user's.
         total: Iterations of the whole run.
         results: What an earlier part of the run has kept.
+        class_names: What the labels are called, for each test net.
         on_snapshot: Gets a snapshot that is complete, and the results so far.
     """
 
@@ -58,6 +61,7 @@ class TrainRecord:
         screen: Screen,
         total: int,
         results: Mapping[str, Any],
+        class_names: Sequence[Mapping[int, str]],
         on_snapshot: Callable[[SnapshotFiles, Mapping[str, Any]], None],
     ) -> None:
         self._log_path: Final = log_path
@@ -68,6 +72,7 @@ class TrainRecord:
         self._total: Final = total
         self._started: Final = time.monotonic()
         self._note = ""
+        self._class_names: Final = class_names
         self._on_snapshot: Final = on_snapshot
         self.results: Final[dict[str, Any]] = dict(results)
 
@@ -91,14 +96,28 @@ class TrainRecord:
 
     def tested(self, tested: Tested) -> None:
         """Writes the figures of a test pass, and keeps the best of each score."""
-        values = named(test_name(tested.net), tested.elements)
-        self._add(tested.iteration, values)
+        side = test_name(tested.net)
+        values = named(side, tested.elements)
+        self._add(tested.iteration, values | self._class_values(side, tested))
         # Caffe's Accuracy takes a score that is nan for right: such a pass has no best.
         if not math.isnan(tested.loss):
             for name, value in values.items():
                 keep_best(self.results, name, value, tested.iteration)
+            for output in tested.detected:
+                classes = class_figures(output.score.classes, self._class_names[tested.net])
+                self.results[f"{side} {output.blob}"]["classes"] = classes
         said = "  ".join(f"{name} {number(value)}" for name, value in values.items())
         self._screen.main(f"iteration {tested.iteration}: {said}")
+
+    def _class_values(self, side: str, tested: Tested) -> dict[str, float]:
+        """Returns the scores of single classes that the table has columns for."""
+        known = {
+            f"{side} class{one.label}": one.ap
+            for output in tested.detected
+            for one in output.score.classes
+            if one.detections
+        }
+        return {name: ap for name, ap in known.items() if name in self._table.columns}
 
     def iterated(self, done: int) -> None:
         """Shows how far the run is."""
@@ -156,12 +175,44 @@ def named(side: str, elements: Iterable[Element]) -> dict[str, float]:
     return dict(zip(names, (element.value for element in listed), strict=True))
 
 
-def columns_of(nets: Sequence[Net]) -> list[str]:
-    """Returns the columns that the figures of a train net and its test nets need."""
+def class_figures(classes: Iterable[ClassScore], names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Returns the scores of classes as JSON has them."""
+    return [
+        {
+            "label": one.label,
+            "name": names.get(one.label, str(one.label)),
+            "boxes": one.boxes,
+            "detections": one.detections,
+            "ap": one.ap,
+        }
+        for one in classes
+    ]
+
+
+def logged_class_figures(outputs: Mapping[str, float], names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Returns what a log has of single classes: their scores, where the solver shows them."""
+    labels = {name: int(name.removeprefix("class")) for name in outputs if kind_of(name) == "class"}
+    return [
+        {"label": label, "name": names.get(label, str(label)), "ap": outputs[name]}
+        for name, label in labels.items()
+    ]
+
+
+def columns_of(nets: Sequence[Net], parameters: SolverParameter) -> list[str]:
+    """Returns the columns that the figures of a train net and its test nets need.
+
+    Single classes have columns where the solver shows them in the log.
+    """
     train, *tests = nets
     names = column_names("train", _blobs(train))
     for place, net in enumerate(tests):
-        names += column_names(test_name(place), _blobs(net))
+        side = test_name(place)
+        if parameters.eval_type != "detection":
+            names += column_names(side, _blobs(net))
+            continue
+        names += column_names(side, [output.value.blob for output in net.outputs])
+        if parameters.show_per_class_result:
+            names += [f"{side} class{label}" for label in _scored_labels(net)]
     return names
 
 
@@ -187,6 +238,15 @@ def column_names(side: str, blobs: Sequence[str]) -> list[str]:
         names.append(f"{side} {blob}[{seen[blob]}]" if count[blob] > 1 else f"{side} {blob}")
         seen[blob] += 1
     return names
+
+
+def _scored_labels(net: Net) -> list[int]:
+    """Returns the labels that a DetectionEvaluate layer lists; those of the only one."""
+    layers = [layer.facts.params for layer in net.layers if layer.type == "DetectionEvaluate"]
+    if len(layers) != 1:
+        return []
+    (params,) = layers
+    return [label for label in range(params.num_classes) if label != params.background]
 
 
 def _blobs(net: Net) -> list[str]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from caffeflow.errors import UsageError
+from caffeflow.errors import NetError, UsageError
 from caffeflow.proto.caffe_pb2 import SolverParameter
+from caffeflow.proto.text import read_solver
 from caffeflow.workflows.run_folder import read_record
 
 Engine = Literal["torch", "caffe"]
@@ -145,7 +146,7 @@ def find_solver(run_dir: Path | None = None, *, models: Path = _MODELS) -> Path:
     """
     if run_dir is not None:
         return Path(read_record(run_dir)["solver"])
-    found = sorted(path for path in models.glob("*/solver*.prototxt") if path.name != "solver_test.prototxt")
+    found = [path for path in sorted(models.glob("*/solver*.prototxt")) if _trains(path)]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -155,3 +156,12 @@ def find_solver(run_dir: Path | None = None, *, models: Path = _MODELS) -> Path:
         )
     choices = "".join(f"\n  caffeflow train --solver {path}" for path in found)
     raise UsageError(f"there are {len(found)} solvers under {models}/; say which one:{choices}")
+
+
+def _trains(path: Path) -> bool:
+    """Whether a solver is for training: one whose max_iter is 0 only tests; faults show when it is used."""
+    try:
+        solver = read_solver(path)
+    except NetError:
+        return True
+    return not solver.HasField("max_iter") or solver.max_iter > 0

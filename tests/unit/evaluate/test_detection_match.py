@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from caffeflow.evaluate.detection_boxes import Frame, overlaps, pixels
+from caffeflow.evaluate.detection_boxes import overlaps, pixels
 from caffeflow.evaluate.detection_match import MatchRule, match
-from caffeflow.proto.caffe_pb2 import ResizeParameter
+from caffeflow.layers.detection_output import ImageResize
 from tests.support.oracles import detection_scores as oracle
 
 
@@ -87,22 +87,20 @@ def test_overlaps_are_those_of_a_loop(in_pixels: bool) -> None:
 def test_pixels_are_clipped_to_the_image() -> None:
     boxes = np.array([[-0.1, 0.25, 0.5, 1.5]], np.float32)
     sizes = np.array([[80, 50]], np.float32)
-    assert pixels(boxes, sizes, Frame()).tolist() == [[0, 20, 25, 80]]
+    assert pixels(boxes, sizes, None).tolist() == [[0, 20, 25, 80]]
 
 
 @pytest.mark.parametrize(("height", "width"), [(70, 50), (30, 90)])
 def test_padding_is_taken_off_again(height: int, width: int) -> None:
-    frame = Frame.read(ResizeParameter(resize_mode="FIT_LARGE_SIZE_AND_PAD", height=31, width=37))
+    resize = ImageResize(mode="FIT_LARGE_SIZE_AND_PAD", height=31, width=37, scales=None)
     boxes = boxes_of(np.random.default_rng(2), 13, 1.0)
     expected = [oracle.padded_to_pixels(box.tolist(), height, width, 31, 37) for box in boxes]
-    found = pixels(boxes, np.tile(np.array([[height, width]], np.float32), (13, 1)), frame)
+    found = pixels(boxes, np.tile(np.array([[height, width]], np.float32), (13, 1)), resize)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_small_fitted_images_may_have_a_scale_of_their_own() -> None:
-    param = ResizeParameter(
-        resize_mode="FIT_SMALL_SIZE", height=3, width=3, height_scale=100, width_scale=200
-    )
+    resize = ImageResize(mode="FIT_SMALL_SIZE", height=3, width=3, scales=(100, 200))
     boxes = np.array([[0.1, 0.2, 0.3, 0.9]], np.float32)
-    found = pixels(boxes, np.array([[80, 50]], np.float32), Frame.read(param))
+    found = pixels(boxes, np.array([[80, 50]], np.float32), resize)
     assert found.tolist() == [pytest.approx([20, 20, 50, 80])]

@@ -89,3 +89,11 @@ def test_scores_of_a_test_pass_whose_loss_is_nan_are_left_out() -> None:
     scores = {series.name: (series.iterations, series.values) for series in curves.of("score")}
     assert scores == {"test accuracy": ((5,), (0.4,)), "test1 accuracy": ((0, 5), (0.1, 0.3))}
     assert curves.first_bad() == 0
+
+
+def test_the_scores_of_single_classes_are_a_kind_of_their_own() -> None:
+    row = {"iteration": 0, "test detection_eval": 0.4, "test class1": 0.5, "test class12": 0.3, "class": 1.0}
+    curves = curves_of_table([row], label="x")
+    assert [series.name for series in curves.of("score")] == ["test detection_eval"]
+    assert [series.name for series in curves.of("class")] == ["test class1", "test class12"]
+    assert [series.name for series in curves.of("other")] == ["class"]

@@ -228,3 +228,19 @@ def test_a_log_that_ends_before_training_says_why(tmp_path: Path) -> None:
 def test_a_missing_log_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.log"):
         read_log(tmp_path / "gone.log")
+
+
+def test_a_test_of_detections_has_its_classes_in_the_row() -> None:
+    log = FakeLog().start("SSD").say("Iteration 200, Testing net (#0)")
+    log.say("class1: 0.812345").say("Missing true_pos for label: 2", level="W").say("class3: 0")
+    log.say("    Test net output #0: detection_eval = 0.270782").display(200, loss="3.5", bvlc=False)
+    (run,) = parse_log(log.lines)
+    (row,) = run.test
+    assert row.outputs == {"class1": 0.812345, "class3": 0.0, "detection_eval": 0.270782}
+    assert [row.iteration for row in run.train] == [200]
+
+
+def test_words_that_begin_like_a_class_are_none() -> None:
+    log = FakeLog().start().say("Iteration 0, Testing net (#0)").say("class1: 0.5 seconds").say("classes: 3")
+    (run,) = parse_log(log.lines)
+    assert run.test[0].outputs == {}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,41 @@ def test_without_matplotlib_the_message_says_how_to_get_it(
     with pytest.raises(UsageError, match=r"caffeflow\[plot\]"):
         draw_curves(training("x"), tmp_path / "curves.png")
     assert not (tmp_path / "curves.png").exists()
+
+
+def detection(classes: int, label: str = "ssd-001") -> Curves:
+    rows = [
+        {"iteration": 100.0 * place, "loss": 5 / (1 + place), "test detection_eval": place / 10}
+        | {f"test class{number}": place / (10 + number) for number in range(1, classes + 1)}
+        for place in range(7)
+    ]
+    return curves_of_table(rows, label=label)
+
+
+def texts_of(path: Path) -> list[str]:
+    return re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text())
+
+
+def test_detections_have_a_panel_for_the_mean_and_one_for_classes(tmp_path: Path) -> None:
+    out = tmp_path / "curves.svg"
+    draw_curves(detection(3), out)
+    texts = texts_of(out)
+    assert {"mAP", "AP of each class"} <= set(texts)
+    assert "test class3: last 46.15%, best 46.15%" in texts
+
+
+def test_of_many_classes_the_lowest_are_drawn(tmp_path: Path) -> None:
+    out = tmp_path / "curves.svg"
+    draw_curves(detection(20), out)
+    texts = texts_of(out)
+    assert "AP, the 8 lowest of 20" in texts
+    assert sorted(int(text.split(":")[0].split("class")[1]) for text in texts if "class" in text) == list(
+        range(13, 21)
+    )
+
+
+def test_trainings_side_by_side_are_compared_by_the_mean(tmp_path: Path) -> None:
+    out = tmp_path / "curves.svg"
+    draw_curves([detection(3), detection(3, "ssd-002")], out)
+    assert "mAP" in texts_of(out)
+    assert not any("class" in text for text in texts_of(out))
