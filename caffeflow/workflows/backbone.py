@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from caffeflow.workflows.render import MODELS_DIR
 
 _OUT_NAME: Final = "backbone.caffemodel"
 _VARIABLES: Final = ".variables.toml"
+_HARDLY_SEEN: Final = 5  # of 255 shades
 # Data layers of detection nets resize what they read: no weight depends on its size.
 _ANY_RECORD: Final = (3, 300, 300)
 
@@ -83,9 +85,13 @@ def backbone(request: BackboneRequest) -> BackboneReport:
         raise WeightsError(f"{request.classifier}: {error}") from error
     out.parent.mkdir(parents=True, exist_ok=True)
     write_caffemodel(out, name=opened.net.name, layers=mapped.layers)
-    present = {layer.name for layer in source}
-    notes = tuple(text for layer, text in facts.beware.items() if layer in present)
-    return BackboneReport(net=net.name, classifier=facts.classifier, out=out, mapped=mapped, notes=notes)
+    return BackboneReport(
+        net=net.name,
+        classifier=facts.classifier,
+        out=out,
+        mapped=mapped,
+        notes=tuple(_notes(source, opened, facts)),
+    )
 
 
 def map_backbone_of(detector: OpenedNet, facts: Backbone, source: Sequence[LayerArrays]) -> Mapped:
@@ -102,6 +108,44 @@ def map_backbone_of(detector: OpenedNet, facts: Backbone, source: Sequence[Layer
         norms_here=norms_of(detector.graph),
         shapes=detector.shapes(),
     )
+
+
+def _notes(source: Sequence[LayerArrays], detector: OpenedNet, facts: Backbone) -> Iterator[str]:
+    present = {layer.name for layer in source}
+    yield from (text for layer, text in facts.beware.items() if layer in present)
+    there = _input_of(open_net(Ask(net=facts.classifier, phase="TRAIN")))
+    here = _input_of(detector)
+    if there is not None and here is not None and not here.is_near(there):
+        mean = ",".join(f"{value:g}" for value in there.mean)
+        yield (
+            f"the recipe of {facts.classifier} feeds {there}, the net is fed {here}; if the file was"
+            f" trained so, render the net with --mean {mean} --scale {there.scale:g}"
+        )
+
+
+@dataclass(frozen=True)
+class _Input:
+    """What a data layer makes of pixels: less a mean for each channel, times a factor."""
+
+    mean: tuple[float, ...]
+    scale: float
+
+    def __str__(self) -> str:
+        return f"(pixel - {', '.join(f'{value:g}' for value in self.mean)}) x {self.scale:g}"
+
+    def is_near(self, other: _Input) -> bool:
+        """Whether the first layer would hardly notice: a tenth in scale, a few shades of gray in the mean."""
+        shifts = (abs(mine - its) for mine, its in zip(self.mean, other.mean, strict=True))
+        return math.isclose(self.scale, other.scale, rel_tol=0.1) and max(shifts) < _HARDLY_SEEN
+
+
+def _input_of(opened: OpenedNet) -> _Input | None:
+    """Returns how a net's data layer feeds it, if it has one that subtracts values."""
+    for layer in opened.net.layer:
+        values = tuple(layer.transform_param.mean_value)
+        if values:
+            return _Input(values * 3 if len(values) == 1 else values, layer.transform_param.scale)
+    return None
 
 
 def _catalogue_net(asked: str) -> Net:
