@@ -4,6 +4,7 @@ What is Caffe's own here:
   * several bottoms go through the same filters, one top each, and must have one shape;
   * axes before `axis` are all batch, axes after it are all spatial;
   * sizes round down, and a filler left out means zeros, weights too;
+  * `tf_pad`, a fork's own, may put all padding at the end of an axis (`tf_padding.py`);
   * `DepthwiseConvolution` and `ConvolutionDepthwise` are what forks call a grouped convolution with one
     filter a channel; `group` and `num_output` may be left out there.
 """
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from caffeflow.errors import NetError
-from caffeflow.layers.params import PerAxis, canonical_axis, check_same, count, filler, read_per_axis
+from caffeflow.layers.params import Pair, PerAxis, canonical_axis, check_same, count, filler, read_per_axis
 from caffeflow.layers.spec import Blob, LayerSpec, Shape, register
+from caffeflow.layers.tf_padding import TfPad, Window, read_tf_pad, same_padding
 from caffeflow.proto.caffe_pb2 import FillerParameter, LayerParameter
 
 DEPTHWISE: Final = ("DepthwiseConvolution", "ConvolutionDepthwise")
@@ -24,12 +26,18 @@ DEPTHWISE: Final = ("DepthwiseConvolution", "ConvolutionDepthwise")
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """Kernel, stride, pad and dilation, one value for each spatial axis."""
+    """Kernel, stride, pad and dilation, one value for each spatial axis.
+
+    Attributes:
+        pad: Zeros after each axis, and as many before it.
+        pads_end_only: Whether there are none before it.
+    """
 
     kernel: Shape
     stride: Shape
     pad: Shape
     dilation: Shape
+    pads_end_only: tuple[bool, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,7 @@ class ConvolutionParams:
 
     Attributes:
         depthwise: One filter a channel: `num_output` and `group` follow the channels.
+        tf_pad: How the SSD fork pads instead of `pad`; None: it does not.
     """
 
     num_output: int
@@ -51,14 +60,13 @@ class ConvolutionParams:
     weight_filler: FillerParameter | None
     bias_filler: FillerParameter | None
     depthwise: bool = False
+    tf_pad: TfPad | None = None
 
     @classmethod
     def read(cls, layer: LayerParameter) -> ConvolutionParams:
         """Reads `convolution_param`."""
         param = layer.convolution_param
         depthwise = layer.type in DEPTHWISE
-        if param.HasField("tf_pad"):
-            raise NetError("tf_pad (SSD fork) is not supported; write the padding as pad")
         if param.num_output < 1 and not depthwise:
             raise NetError(f"num_output is {param.num_output}; it must be at least 1")
         if param.group < 1:
@@ -75,6 +83,7 @@ class ConvolutionParams:
             weight_filler=filler(param, "weight_filler"),
             bias_filler=filler(param, "bias_filler"),
             depthwise=depthwise,
+            tf_pad=read_tf_pad(layer),
         )
 
     def channels(self, bottom: Shape) -> int:
@@ -84,12 +93,33 @@ class ConvolutionParams:
     def filters(self, bottom: Shape) -> Filters:
         """Returns the settings along each spatial axis of a bottom."""
         axes = len(bottom) - canonical_axis(self.axis, len(bottom)) - 1
-        return Filters(
-            kernel=self.kernel.along(axes),
-            stride=self.stride.along(axes),
-            pad=self.pad.along(axes),
-            dilation=self.dilation.along(axes),
+        kernel, stride, dilation = (each.along(axes) for each in (self.kernel, self.stride, self.dilation))
+        padding = self._padding(
+            bottom, [Window(*each) for each in zip(kernel, stride, dilation, strict=True)]
         )
+        return Filters(
+            kernel=kernel,
+            stride=stride,
+            pad=tuple(after for _, after in padding),
+            dilation=dilation,
+            pads_end_only=tuple(before < after for before, after in padding),
+        )
+
+    def _padding(self, bottom: Shape, windows: Sequence[Window]) -> list[Pair]:
+        """Returns the zeros before and after each spatial axis."""
+        pads = self.pad.along(len(windows))
+        if self.tf_pad is None:
+            return [(pad, pad) for pad in pads]
+        axis = canonical_axis(self.axis, len(bottom))
+        if (axis, len(windows)) != (1, 2):
+            found = f"axis {axis} and {len(windows)} spatial axes"
+            raise NetError(f"tf_pad needs axis 1 and 2 spatial axes; found {found}")
+        if self.tf_pad == "VALID":
+            return [(0, 0), (0, 0)]
+        return [
+            same_padding(bottom[place], window, pad=pad, axis=place)
+            for place, window, pad in zip((2, 3), windows, pads, strict=True)
+        ]
 
     def groups(self, bottom: Shape) -> int:
         """Returns the number of groups.
@@ -177,6 +207,9 @@ for _type in ("Convolution", *DEPTHWISE):
             shapes=shapes,
             blobs=blobs,
             macs=macs,
-            note="the embedded engine runs up to three spatial axes; tf_pad is refused",
+            note=(
+                "the embedded engine runs up to three spatial axes; tf_pad computes what its fork does with"
+                " engine: CAFFE, the bottom's shifted gradient too"
+            ),
         )
     )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 _LATER: Final = "is not run by the embedded engine yet; the real caffe runs it (--engine caffe)"
+_VIDEO: Final = (
+    "reads a camera or a video file, which has no feed here; take the frames out as images and detect on"
+    " those; a caffe built from the SSD fork runs it"
+)
 _SSD: Final = "belongs to Caffe's SSD fork and is not run here yet; a caffe built from that fork runs it"
 
 UNSUPPORTED: Final[dict[str, str]] = {
@@ -35,11 +39,9 @@ UNSUPPORTED: Final[dict[str, str]] = {
         _LATER,
     ),
     **dict.fromkeys(
-        (
-            "AnnotatedData",
-            "VideoData",
-        ),
+        ("AnnotatedData",),
         _SSD,
     ),
+    "VideoData": _VIDEO,
 }
 """Type -> why not, as a phrase that follows the type's name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
@@ -14,6 +15,21 @@ from caffeflow.layers.convolution import DEPTHWISE, ConvolutionParams
 from caffeflow.layers.params import canonical_axis
 
 CONVOLUTIONS: Final[dict[int, Callable[..., Tensor]]] = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
+
+
+class _PadEnd(torch.autograd.Function):
+    """Zeros after the last two axes, as `tf_pad` puts them there."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, height: int, width: int) -> Tensor:
+        ctx.pad = height, width
+        return F.pad(x, (0, width, 0, height))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        # Caffe: takes the gradient as if the zeros stood before the axes as well, which shifts it (col2im).
+        height, width = ctx.pad
+        return grads[0][..., height:, width:], None, None
 
 
 class Filtering(LayerModule):
@@ -65,7 +81,21 @@ class Filtering(LayerModule):
 class Convolution(Filtering):
     """Cross-correlation of each bottom with the same filters."""
 
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        filters = setup.params.filters(setup.bottoms[0])
+        self.end_pad: list[int] = []
+        if any(filters.pads_end_only):
+            both_sides = list(zip(filters.pad, filters.pads_end_only, strict=True))
+            self.end_pad = [pad if end_only else 0 for pad, end_only in both_sides]
+            self.settings["padding"] = tuple(0 if end_only else pad for pad, end_only in both_sides)
+
     def forward(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Returns one top for each bottom."""
+        if self.end_pad:
+            bottoms = tuple(
+                _PadEnd.apply(bottom, *self.end_pad)  # type: ignore[no-untyped-call]
+                for bottom in bottoms
+            )
         tops = tuple(self.filter(CONVOLUTIONS, bottom) for bottom in bottoms)
         return tops[0] if len(tops) == 1 else tops
