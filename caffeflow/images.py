@@ -12,7 +12,7 @@ Caffe takes what OpenCV makes of a broken file. Here a picture that is not whole
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -25,12 +25,26 @@ from caffeflow.errors import DataError
 Image = NDArray[np.uint8]
 Mode = Literal["color", "gray", "unchanged"]
 Reason = Literal["empty", "truncated", "corrupt", "16-bit", "unsupported"]
+Interpolation = Literal["LINEAR", "AREA", "NEAREST", "CUBIC", "LANCZOS4"]
+Padding = Literal["CONSTANT", "MIRRORED", "REPEAT_NEAREST"]
 
 # ANYDEPTH keeps 16-bit samples as they are, so that they are seen and refused instead of rounded.
 _FLAGS: Final[dict[str, int]] = {
     "color": cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
     "gray": cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH,
     "unchanged": cv2.IMREAD_UNCHANGED,
+}
+_INTERPOLATIONS: Final[dict[Interpolation, int]] = {
+    "LINEAR": cv2.INTER_LINEAR,
+    "AREA": cv2.INTER_AREA,
+    "NEAREST": cv2.INTER_NEAREST,
+    "CUBIC": cv2.INTER_CUBIC,
+    "LANCZOS4": cv2.INTER_LANCZOS4,
+}
+_PADDINGS: Final[dict[Padding, int]] = {
+    "CONSTANT": cv2.BORDER_CONSTANT,
+    "MIRRORED": cv2.BORDER_REFLECT_101,  # without the outermost pixels a second time
+    "REPEAT_NEAREST": cv2.BORDER_REPLICATE,
 }
 _SIGNATURES: Final[tuple[tuple[str, bytes], ...]] = (
     ("jpeg", b"\xff\xd8\xff"),
@@ -87,7 +101,7 @@ class Header:
     bits: int
 
 
-def decode(data: bytes, mode: Mode, *, name: str = "") -> Image:
+def decode(data: bytes, mode: Mode, *, name: str = "", as_stored: bool = False) -> Image:
     """Returns the pixels of an encoded picture, (H, W, 3) for "color", (H, W) for "gray".
 
     Args:
@@ -95,6 +109,7 @@ def decode(data: bytes, mode: Mode, *, name: str = "") -> Image:
         mode: "color" and "gray" convert and obey the EXIF orientation; "unchanged" does neither, so
             gray pictures have two axes, and a PNG with alpha has four channels.
         name: For messages.
+        as_stored: Whether the other modes are to ignore the orientation too.
 
     Raises:
         ImageError: The bytes are not one whole 8-bit picture.
@@ -103,8 +118,9 @@ def decode(data: bytes, mode: Mode, *, name: str = "") -> Image:
         raise ImageError("empty", name)
     if not _is_whole(data):
         raise ImageError("truncated", name)
+    flags = _FLAGS[mode] | (cv2.IMREAD_IGNORE_ORIENTATION if as_stored else 0)
     try:
-        image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS[mode])
+        image: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
         raise ImageError("corrupt", name) from error
     if image is None:
@@ -148,10 +164,116 @@ def resize_short_side(image: Image, size: int) -> Image:
     return resize_squash(image, max(size, round(height * scale)), max(size, round(width * scale)))
 
 
+def resize_by(image: Image, factor: float) -> Image:
+    """Returns the picture scaled on both axes by exactly this factor, its sides rounded; bilinear.
+
+    The pixels are not those of `resize_squash` to the same size, where rounded sides are the measure.
+    """
+    resized: Any = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+    return _as_image(resized)
+
+
 def to_gray(image: Image) -> Image:
     """Returns a BGR picture (H, W, 3) as gray (H, W), by the luma weights of JPEG."""
     gray: Any = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     return _as_image(gray)
+
+
+def resize(image: Image, height: int, width: int, interpolation: Interpolation) -> Image:
+    """Returns the picture at exactly this size, by one of Caffe's interpolations."""
+    resized: Any = cv2.resize(image, (width, height), interpolation=_INTERPOLATIONS[interpolation])
+    return _as_image(resized)
+
+
+def surround(
+    image: Image, margins: tuple[int, int, int, int], value: Sequence[float] = (), *,
+    padding: Padding = "CONSTANT",
+) -> Image:  # fmt: skip
+    """Returns the picture with margins around it.
+
+    Args:
+        image: Of any number of channels up to four.
+        margins: Top, bottom, left, right.
+        value: Of the margins' pixels, where the padding is constant; rounded to a byte.
+        padding: What the margins show.
+    """
+    wider: Any = cv2.copyMakeBorder(image, *margins, _PADDINGS[padding], value=tuple(value))
+    return _as_image(wider)
+
+
+def mirrored(image: Image) -> Image:
+    """Returns the picture with left and right exchanged."""
+    flipped: Any = cv2.flip(image, 1)
+    return _as_image(flipped)
+
+
+def planes_of(image: Image) -> list[Image]:
+    """Returns each channel as an array (H, W) of its own."""
+    return [image] if image.ndim == 2 else list(map(_as_image, cv2.split(image)))
+
+
+def from_planes(planes: Image) -> Image:
+    """Returns planes (C, H, W) as a picture: (H, W) if it is one plane."""
+    merged: Any = planes[0] if len(planes) == 1 else cv2.merge(list(planes))
+    return _as_image(merged)
+
+
+def look_up(image: Image, table: Image) -> Image:
+    """Returns the picture with each value replaced by its entry in a table of 256."""
+    changed: Any = cv2.LUT(image, table)
+    return _as_image(changed)
+
+
+def change_hsv(image: Image, channel: Literal[0, 1, 2], table: Image) -> Image:
+    """Returns a BGR picture of which hue (0, from 0 to 179), saturation (1) or value (2) went by a table.
+
+    OpenCV's way to hue and back is in bytes, so that pixels change a little even by an identical table.
+    """
+    hsv: Any = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, channel), table), hsv, channel)
+    changed: Any = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+    return _as_image(changed)
+
+
+def to_hsv(image: Image) -> Image:
+    """Returns a BGR picture as hue (0 to 179), saturation and value."""
+    hsv: Any = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
+    return _as_image(hsv)
+
+
+def without_colour(image: Image) -> Image:
+    """Returns a BGR picture as grays, still with three channels."""
+    gray: Any = cv2.cvtColor(to_gray(image), cv2.COLOR_GRAY2BGR)
+    return _as_image(gray)
+
+
+def blur(image: Image) -> Image:
+    """Returns the picture blurred: a Gaussian of 7x7 pixels with sigma 1.5."""
+    blurred: Any = cv2.GaussianBlur(image, (7, 7), 1.5)
+    return _as_image(blurred)
+
+
+def erode(image: Image) -> Image:
+    """Returns the picture with each value the least of those of a 3x3 ellipse, which is a cross."""
+    eroded: Any = cv2.erode(image, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3)))
+    return _as_image(eroded)
+
+
+def equalize(image: Image, *, clip_limit: float | None = None) -> Image:
+    """Returns the picture with its histogram of brightness made even; colours stay.
+
+    Args:
+        image: BGR (H, W, 3), or gray (H, W).
+        clip_limit: Works in 8x8 tiles with contrast limited so (CLAHE); None: over the whole, unlimited.
+    """
+    if image.ndim == 2:
+        even: Any = cv2.createCLAHE(clip_limit).apply(image) if clip_limit else cv2.equalizeHist(image)
+        return _as_image(even)
+    split: Any = cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb)
+    luma = _as_image(cv2.extractChannel(split, 0))
+    cv2.insertChannel(equalize(luma, clip_limit=clip_limit), split, 0)
+    changed: Any = cv2.cvtColor(split, cv2.COLOR_YCrCb2BGR)
+    return _as_image(changed)
 
 
 def write_planes(image: Image, planes: Image) -> None:

@@ -19,7 +19,7 @@ from caffeflow.data.finish import finish
 from caffeflow.data.forecast import Forecast, check_room, forecast, gigabytes
 from caffeflow.data.journal import CountedText, Journal, read_journal
 from caffeflow.data.manifest import UNFINISHED_NAME, Manifest, read_manifest
-from caffeflow.data.plan import Plan, arrange_listing, difference, find_plan, recorded, write_plan
+from caffeflow.data.plan import Plan, arrange_listing, difference, everything, find_plan, recorded, write_plan
 from caffeflow.data.sample import Listing
 from caffeflow.data.settings import BuildSettings
 from caffeflow.data.writer import BuildRun, Progress, write_split
@@ -123,13 +123,12 @@ def _begin(
     """Surveys the images, clears the folder, and writes the plan."""
     found = listing() if callable(listing) else listing
     arranged = arrange_listing(found, settings)
-    everything = [job for jobs in arranged.values() for job in jobs]
-    expected = forecast(everything, settings, workers=settings.workers or usable_cores())
+    expected = forecast(everything(arranged), settings, workers=settings.workers or usable_cores())
     check_room(expected, out_dir)
     on_forecast(expected)
     work_dir = out_dir / UNFINISHED_NAME
     folder.clear(out_dir, work_dir)
-    return write_plan(work_dir, arranged, expected=expected, settings=asked, class_names=found.class_names)
+    return write_plan(work_dir, arranged, found, expected=expected, settings=asked)
 
 
 def _go_on(

@@ -1,20 +1,23 @@
 """One job's way from its bytes to a record: read, decode, transform, encode. Runs in the workers.
 
 The rule for files that may be kept as they are is convert_imageset's: no resize is asked for, and the
-extension of the name is that of the encoding. Such a record holds the file, byte for byte.
+extension of the name is that of the encoding. Such a record holds the file, byte for byte. Beside boxes
+it must have the channels, too, that are asked for: SSD's layers stop at a gray file among colour ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from caffeflow import images
+from caffeflow.data.boxes import Annotation
 from caffeflow.data.digest import record_digest
+from caffeflow.data.placed_boxes import PlacedBoxes, place_boxes
 from caffeflow.data.sample import Job, Pixels, UnreadableError
 from caffeflow.data.settings import BuildSettings, Encoding
-from caffeflow.data.transforms import from_planes, transform
+from caffeflow.data.transforms import as_planes, from_planes, transform
 from caffeflow.images import Image, ImageError, Mode
 
 Buffer: TypeAlias = bytes | bytearray
@@ -25,32 +28,65 @@ _SNIFFED: Final[dict[str, str]] = {"jpeg": "jpg", "png": "png"}
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture ready to be packed: as a reader will see it, and its file if it is encoded."""
+    """A picture ready to be packed.
+
+    Attributes:
+        image: As a reader will see it.
+        file: Its file, if it is encoded.
+        boxes: For detection.
+        original: Height and width before resizing; for detection.
+    """
 
     image: Image
     file: bytes | None
+    boxes: PlacedBoxes | None = None
+    original: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A sink's form of a picture; `planes` (C, H, W) is what a reader will see."""
+    """A sink's form of a picture.
+
+    Attributes:
+        key: Of the record.
+        value: Of the record.
+        planes: (C, H, W), what a reader will see.
+        lines: For the text files that the sink writes beside it, one each.
+    """
 
     key: bytes
     value: Buffer
     planes: Image
+    lines: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A record, ready to be written; `planes` only where the mean wants them."""
+    """A record, ready to be written.
 
+    Attributes:
+        name: The job's.
+        label: The job's.
+        key: As packed.
+        value: As packed.
+        digest: Of key and value.
+        shape: (C, H, W).
+        planes: Only where the mean wants them.
+        unusual: What is odd about the image, in words to count by.
+        boxes: For detection.
+        lines: As packed.
+    """
+
+    name: str
     label: int
     key: bytes
     value: Buffer
     digest: bytes
     shape: tuple[int, ...]
     planes: Image | None
-    unusual: str | None
+    unusual: tuple[str, ...] = ()
+    boxes: PlacedBoxes | None = None
+    lines: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +132,7 @@ class Converter:
             return Rejected(name=job.name, reason=error.reason, message=str(error))
         packed = self._pack(index, job, picture)
         return Converted(
+            name=job.name,
             label=job.label,
             key=packed.key,
             value=packed.value,
@@ -103,23 +140,36 @@ class Converter:
             shape=packed.planes.shape,
             planes=packed.planes if self.with_planes else None,
             unusual=unusual,
+            boxes=picture.boxes,
+            lines=packed.lines,
         )
 
-    def _read(self, job: Job) -> tuple[Picture, str | None]:
+    def _read(self, job: Job) -> tuple[Picture, tuple[str, ...]]:
+        """Returns the picture, and what is odd about it."""
         content = job.location.read()
-        if isinstance(job.location, Pixels):
-            return self._encode(read_image(job, content, self._settings)), None
-        unusual = find_unusual(content, job.name)
-        kept = self._find_kept(content, job)
-        if kept is not None:
-            return kept, unusual
-        return self._encode(read_image(job, content, self._settings)), unusual
+        kept: Picture | None = None
+        unusual: tuple[str, ...] = ()
+        if not isinstance(job.location, Pixels):
+            kept, unusual = self._find_kept(content, job), find_unusual(content, job.name)
+        original = kept.image if kept else decode_image(job, content, self._settings)
+        picture = kept or self._encode(transform(original, self._settings))
+        if job.annotation is None:
+            return picture, unusual
+        height, width = original.shape[:2]
+        boxes = place_boxes(job.annotation, size=(height, width))
+        unusual += find_unusual_annotation(job.annotation, size=(height, width), boxes=boxes)
+        unusual += ("turned upright",) if is_turned(job, content) else ()
+        return replace(picture, boxes=boxes, original=(height, width)), unusual
 
     def _find_kept(self, content: bytes, job: Job) -> Picture | None:
         """Returns the file as it is, decoded as its reader will, if it may be kept."""
         if self._settings.is_resized or extension_of(job.name) != self._encoding:
             return None
+        if is_turned(job, content):
+            return None
         image = images.decode(content, self._reader_mode, name=job.name)
+        if job.annotation is not None and as_planes(image).shape[0] != (1 if self._settings.gray else 3):
+            return None
         # Caffe: io.cpp compares the flag with what it decoded by that flag, and so would keep a colour
         # file where gray is asked for. Here it becomes gray.
         is_wanted = not self._settings.gray or self._reader_mode == "gray" or image.ndim == 2
@@ -140,12 +190,32 @@ def read_image(job: Job, content: bytes, settings: BuildSettings) -> Image:
     Raises:
         ImageError: The content is not a usable picture.
     """
+    return transform(decode_image(job, content, settings), settings)
+
+
+def decode_image(job: Job, content: bytes, settings: BuildSettings) -> Image:
+    """Returns the decoded picture of a job, in the orientation in which it was annotated.
+
+    Raises:
+        ImageError: The content is not a usable picture.
+    """
     if isinstance(job.location, Pixels):
         place = job.location
-        image = from_planes(content, channels=place.channels, height=place.height, width=place.width)
-    else:
-        image = images.decode(content, "gray" if settings.gray else "color", name=job.name)
-    return transform(image, settings)
+        return from_planes(content, channels=place.channels, height=place.height, width=place.width)
+    # Caffe: io.cpp turns a picture upright by its EXIF orientation whenever it re-encodes it, and leaves the
+    # boxes where they were. Here the annotated size says how the boxes were meant.
+    as_stored = job.annotation is not None and not is_turned(job, content)
+    mode: Mode = "gray" if settings.gray else "color"
+    return images.decode(content, mode, name=job.name, as_stored=as_stored)
+
+
+def is_turned(job: Job, content: bytes) -> bool:
+    """Tells whether a file was annotated as its EXIF orientation shows it, on its side as it is stored."""
+    size = job.annotation.size if job.annotation is not None else None
+    header = images.find_header(content) if size is not None else None
+    if header is None or header.height == header.width or size != (header.width, header.height):
+        return False
+    return images.decode(content, "color", name=job.name).shape[:2] == size
 
 
 def extension_of(name: str) -> str | None:
@@ -153,14 +223,31 @@ def extension_of(name: str) -> str | None:
     return _EXTENSIONS.get(name.rpartition(".")[2].lower())
 
 
-def find_unusual(content: bytes, name: str) -> str | None:
+def find_unusual(content: bytes, name: str) -> tuple[str, ...]:
     """Returns what is odd about a file that can be used nonetheless, in words to count by."""
     kind = images.sniff(content)
     named = extension_of(name)
     if named is not None and kind is not None and _SNIFFED.get(kind, kind) != named:
-        return f"{kind} named .{name.rpartition('.')[2]}"
+        return (f"{kind} named .{name.rpartition('.')[2]}",)
     if kind == "jpeg":
         header = images.find_header(content)
         if header is not None and header.channels == 4:
-            return "cmyk jpeg"
-    return None
+            return ("cmyk jpeg",)
+    return ()
+
+
+def find_unusual_annotation(
+    annotation: Annotation, *, size: tuple[int, int], boxes: PlacedBoxes
+) -> tuple[str, ...]:
+    """Returns what is odd about an image's annotation as a whole, in words to count by.
+
+    Args:
+        annotation: As the source gave it.
+        size: Height and width of the image, before resizing.
+        boxes: What became of the annotation.
+    """
+    facts = {
+        "without boxes": not boxes.labels,
+        "annotated at another size": annotation.size not in (None, size),
+    }
+    return tuple(what for what, is_so in facts.items() if is_so)

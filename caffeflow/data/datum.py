@@ -2,7 +2,8 @@
 
 Written by hand, because protobuf would copy the pixels three times. Fields stand in the order of their
 numbers, as C++ serializes them. A raw Datum has all of channels, height, width, data, label, encoded;
-an encoded one only data, label, encoded. `encoded: false` is written out, since Caffe sets it.
+an encoded one only data, label, encoded; SSD's tools write channels, height and width there too.
+`encoded: false` is written out, since Caffe sets it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from caffeflow import images
 from caffeflow.data.transforms import as_planes
+from caffeflow.data.varint import varint
 from caffeflow.images import Image
 
 _CHANNELS: Final = b"\x08"
@@ -27,9 +29,8 @@ _ENCODED: Final = b"\x38\x01"
 def raw_datum(image: Image, label: int) -> tuple[bytearray, Image]:
     """Returns a raw Datum, and the planes (C, H, W) inside it, as a view."""
     channels, height, width = as_planes(image).shape
-    head = _CHANNELS + _varint(channels) + _HEIGHT + _varint(height) + _WIDTH + _varint(width)
-    head += _DATA + _varint(image.size)
-    tail = _LABEL + _varint(label) + _RAW
+    head = _sizes(image) + _DATA + varint(image.size)
+    tail = _LABEL + varint(label) + _RAW
     record = bytearray(len(head) + image.size + len(tail))
     record[: len(head)] = head
     record[len(record) - len(tail) :] = tail
@@ -38,15 +39,12 @@ def raw_datum(image: Image, label: int) -> tuple[bytearray, Image]:
     return record, planes
 
 
-def encoded_datum(file: bytes, label: int) -> bytes:
-    """Returns a Datum that holds an image file."""
-    return b"".join((_DATA, _varint(len(file)), file, _LABEL, _varint(label), _ENCODED))
+def encoded_datum(file: bytes, label: int, *, sized_as: Image | None = None) -> bytes:
+    """Returns a Datum that holds an image file, and the sizes of a picture if one is given."""
+    head = b"" if sized_as is None else _sizes(sized_as)
+    return b"".join((head, _DATA, varint(len(file)), file, _LABEL, varint(label), _ENCODED))
 
 
-def _varint(value: int) -> bytes:
-    digits = bytearray()
-    while value > 0x7F:
-        digits.append(value & 0x7F | 0x80)
-        value >>= 7
-    digits.append(value)
-    return bytes(digits)
+def _sizes(image: Image) -> bytes:
+    channels, height, width = as_planes(image).shape
+    return _CHANNELS + varint(channels) + _HEIGHT + varint(height) + _WIDTH + varint(width)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Mapping
 
 from caffeflow.data import digest
-from caffeflow.data.folder import LABELS_NAME, MEAN_NAME, REJECTS_NAME, replace_file, unmark
+from caffeflow.data.folder import (
+    LABEL_MAP_NAME,
+    LABELS_NAME,
+    MEAN_NAME,
+    REJECTS_NAME,
+    replace_file,
+    unmark,
+)
 from caffeflow.data.manifest import MANIFEST_NAME, Manifest, Mean, Split, write_manifest
 from caffeflow.data.mean import channel_means
+from caffeflow.data.omissions import OMISSIONS_NAME
 from caffeflow.data.tally import Tally, common_shape, ordered
 from caffeflow.data.writer import BuildRun, Written
 from caffeflow.errors import DataError
@@ -28,10 +37,14 @@ def finish(run: BuildRun, parts: Mapping[str, Written]) -> Manifest:
     """
     for split, part in parts.items():
         _check_rejects(split, part.tally)
-    if run.plan.class_names:
+    if run.plan.label_map is not None:
+        _place(run, LABEL_MAP_NAME, run.plan.label_map.encode())
+    elif run.plan.class_names:
         _place(run, LABELS_NAME, os.fsencode("".join(f"{name}\n" for name in run.plan.class_names)))
-    if run.rejects.commit() > 0:
-        _place(run, REJECTS_NAME, (run.work_dir / REJECTS_NAME).read_bytes())
+    run.rejects.commit()
+    rejects = b"".join((run.work_dir / name).read_bytes() for name in (OMISSIONS_NAME, REJECTS_NAME))
+    if rejects:
+        _place(run, REJECTS_NAME, rejects)
     manifest = _manifest(run, parts, _write_mean(run, parts.get("train")))
     write_manifest(run.work_dir, manifest)
     (run.work_dir / MANIFEST_NAME).replace(run.out_dir / MANIFEST_NAME)
@@ -79,20 +92,28 @@ def _manifest(run: BuildRun, parts: Mapping[str, Written], mean: Mean | None) ->
         width=width,
         classes=run.plan.classes,
         class_names=run.plan.class_names,
-        splits={split: _split(part) for split, part in parts.items()},
+        splits={split: _split(run, split, part) for split, part in parts.items()},
         mean=mean,
         settings=run.plan.settings,
+        task=run.plan.task,
+        label_map=None if run.plan.label_map is None else LABEL_MAP_NAME,
     )
 
 
-def _split(part: Written) -> Split:
-    tally = part.tally
+def _split(run: BuildRun, split: str, part: Written) -> Split:
+    tally, plan = part.tally, run.plan
+    has_boxes = plan.task == "detection"
+    rejected = tally.rejected + Counter(plan.omitted_images.get(split, {}))
+    rejected_boxes = tally.rejected_boxes + Counter(plan.omitted_boxes.get(split, {}))
     return Split(
         path=part.path,
         root=part.root,
         count=tally.count,
-        rejected=ordered(tally.rejected),
+        rejected=ordered(rejected),
         unusual=ordered(tally.unusual),
         labels=ordered(tally.labels),
         digest=digest.label_of(tally.chain),
+        boxes=tally.boxes if has_boxes else None,
+        rejected_boxes=ordered(rejected_boxes) if has_boxes else None,
+        name_size=part.name_size,
     )

@@ -62,7 +62,8 @@ def forecast(jobs: Sequence[Job], settings: BuildSettings, *, workers: int) -> F
     count = min(SAMPLE, len(jobs))
     tried = [_find_trial(jobs[place * len(jobs) // count], settings) for place in range(count)]
     trials = [trial for trial in tried if trial is not None]
-    encoding = settings.encoding_for([(trial.height, trial.width) for trial in trials])
+    has_boxes = any(job.annotation is not None for job in jobs[:1])
+    encoding = settings.encoding_for([(trial.height, trial.width) for trial in trials], has_boxes=has_boxes)
     forms: tuple[Encoding, ...] = ("raw", "jpg", "png") if settings.backend == "lmdb" else ("jpg", "png")
     scale = len(jobs) / max(len(trials), 1)
     sums = {form: sum(_on_disk(trial.bytes_of[form]) for trial in trials) for form in forms}

@@ -3,22 +3,62 @@
 The file is written before the first image is read, so that a stopped build goes on without listing
 again, in the same order. Each line is JSON: a string is a folder or archive, numbered as it comes; an
 array is a job: name, label, number of its folder or archive, and then
-a file's name | a member's offset and size | offset, channels, height and width of bare pixels.
+a file's name | a member's offset and size | offset, stored size and size of a deflated member |
+offset, channels, height and width of bare pixels.
+With boxes it ends in an array of its own: height, width, file and image of the annotation, then for each box
+label, xmin, ymin, xmax, ymax, difficult.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, overload
 
-from caffeflow.data.sample import File, Job, Location, Member, Pixels, check_job
+from caffeflow.data.boxes import Annotation, Box
+from caffeflow.data.sample import Deflated, File, Job, Location, Member, Pixels, check_job
 from caffeflow.files import write_atomically
 
+_BOX_FIELDS: Final = 6
 
-def arrange(jobs: Sequence[Job], *, limit: int | None, shuffle_seed: int | None) -> list[Job]:
+
+class Arranged(Sequence[Job]):
+    """Jobs of several lists in another order; those of a packed list are still made when asked for.
+
+    Args:
+        lists: The lists, one after the other.
+        order: Numbers of the jobs, counted over all lists; all as they are by default.
+    """
+
+    def __init__(self, lists: Sequence[Sequence[Job]], order: Iterable[int] | None = None) -> None:
+        self._lists = lists
+        self._begins = [0, *accumulate(map(len, lists))]
+        self._order = array("Q", range(self._begins[-1]) if order is None else order)
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Job]: ...
+    def __getitem__(self, index: int | slice) -> Job | list[Job]:
+        """Returns the job, or the list of jobs of a slice."""
+        if isinstance(index, slice):
+            return [self._job(number) for number in self._order[index]]
+        return self._job(self._order[index])
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def _job(self, number: int) -> Job:
+        which = bisect_right(self._begins, number) - 1
+        return self._lists[which][number - self._begins[which]]
+
+
+def arrange(jobs: Sequence[Job], *, limit: int | None, shuffle_seed: int | None) -> Sequence[Job]:
     """Returns the jobs in the order in which they will be written.
 
     Args:
@@ -27,10 +67,10 @@ def arrange(jobs: Sequence[Job], *, limit: int | None, shuffle_seed: int | None)
         shuffle_seed: Shuffles by it, unless it is None.
     """
     count = len(jobs) if limit is None else min(limit, len(jobs))
-    chosen = [jobs[(2 * place + 1) * len(jobs) // (2 * count)] for place in range(count)]
+    chosen = [(2 * place + 1) * len(jobs) // (2 * count) for place in range(count)]
     if shuffle_seed is not None:
         random.Random(shuffle_seed).shuffle(chosen)  # noqa: S311 - an order, not a secret
-    return chosen
+    return Arranged([jobs], chosen)
 
 
 def write_jobs(path: Path, jobs: Iterable[Job]) -> None:
@@ -60,7 +100,8 @@ def _lines(jobs: Iterable[Job]) -> Iterator[str]:
         if place not in numbers:
             numbers[place] = len(numbers)
             yield json.dumps(str(place))
-        yield json.dumps([job.name, job.label, numbers[place], *rest], separators=(",", ":"))
+        boxes = () if job.annotation is None else (_packed(job.annotation),)
+        yield json.dumps([job.name, job.label, numbers[place], *rest, *boxes], separators=(",", ":"))
 
 
 def _split(location: Location) -> tuple[Path, tuple[str | int, ...]]:
@@ -69,6 +110,8 @@ def _split(location: Location) -> tuple[Path, tuple[str | int, ...]]:
             return path.parent, (path.name,)
         case Member(archive, offset, size):
             return archive, (offset, size)
+        case Deflated(archive, offset, stored_size, size):
+            return archive, (offset, stored_size, size)
         case Pixels(archive, offset, channels, height, width):
             return archive, (offset, channels, height, width)
 
@@ -76,12 +119,34 @@ def _split(location: Location) -> tuple[Path, tuple[str | int, ...]]:
 def _job(fields: list[Any], places: list[Path]) -> Job:
     name, label, number, *rest = fields
     place = places[number]
+    annotation = _annotation(rest.pop()) if isinstance(rest[-1], list) else None
     location: Location
     match len(rest):
         case 1:
             location = File(place / rest[0])
         case 2:
             location = Member(place, *rest)
+        case 3:
+            location = Deflated(place, *rest)
         case _:
             location = Pixels(place, *rest)
-    return Job(name=name, label=label, location=location)
+    return Job(name=name, label=label, location=location, annotation=annotation)
+
+
+def _packed(annotation: Annotation) -> list[str | int | float]:
+    packed: list[str | int | float]
+    packed = [annotation.height, annotation.width, annotation.file, annotation.image_id]
+    for box in annotation.boxes:
+        packed += (box.label, box.xmin, box.ymin, box.xmax, box.ymax, int(box.is_difficult))
+    return packed
+
+
+def _annotation(packed: list[Any]) -> Annotation:
+    height, width, file, image_id, *fields = packed
+    boxes = []
+    for at in range(0, len(fields), _BOX_FIELDS):
+        label, xmin, ymin, xmax, ymax, difficult = fields[at : at + _BOX_FIELDS]
+        boxes.append(
+            Box(label=label, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax, is_difficult=bool(difficult))
+        )
+    return Annotation(boxes=tuple(boxes), height=height, width=width, file=file, image_id=image_id)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from caffeflow import __version__
+from caffeflow.data.sample import Task
 from caffeflow.errors import DataError
 from caffeflow.files import write_text
 
@@ -31,8 +32,11 @@ class Split:
         count: Records written.
         rejected: How many images were left out, by reason.
         unusual: How many were taken although odd (a CMYK JPEG, a PNG named .JPEG), by kind.
-        labels: Records of each label that occurs.
+        labels: Records of each label that occurs; for detection, boxes.
         digest: `sha256:…` over all keys and values, or list lines and file contents, in order.
+        boxes: Written, for detection.
+        rejected_boxes: How many were left out of images that stayed, by reason; for detection.
+        name_size: The file of name, height and width of each image, relative; val of detection has one.
     """
 
     path: str
@@ -42,6 +46,9 @@ class Split:
     unusual: Mapping[str, int]
     labels: Mapping[int, int]
     digest: str
+    boxes: int | None = None
+    rejected_boxes: Mapping[str, int] | None = None
+    name_size: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +61,11 @@ class Mean:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A finished dataset; `channels`, `height` and `width` are None where records differ in them."""
+    """A finished dataset; `channels`, `height` and `width` are None where records differ in them.
+
+    Of detection, `classes` counts the background, `class_names` has an empty name for each gap between
+    labels, and `label_map` is the file that tells both.
+    """
 
     name: str
     source: str
@@ -68,6 +79,8 @@ class Manifest:
     splits: Mapping[str, Split]
     mean: Mean | None
     settings: Mapping[str, Any]
+    task: Task = "classification"
+    label_map: str | None = None
     caffeflow: str = __version__
     format: int = FORMAT
 

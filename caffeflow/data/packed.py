@@ -1,7 +1,8 @@
 """Lists of jobs that stay small: ImageNet's 1.28 million take 70 MB here, and ten times that as objects.
 
 Names lie in one byte string, numbers in arrays; a `Job` is made when it is asked for. Its path is absolute,
-so that a build can be resumed from another working folder.
+so that a build can be resumed from another working folder. Either all jobs of a list have an annotation,
+or none has.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import overload
 
-from caffeflow.data.sample import File, Job, Location, Member, Pixels
+from caffeflow.data.boxes import Annotation
+from caffeflow.data.packed_boxes import PackedAnnotations
+from caffeflow.data.sample import NO_LABEL, File, Job, Location, Member, Pixels
 
 
 class PackedJobs(Sequence[Job]):
@@ -22,6 +25,7 @@ class PackedJobs(Sequence[Job]):
         self._names = bytearray()
         self._ends = array("Q")
         self._labels = array("q")  # wider than Caffe's: the pipeline checks them and says which is too large
+        self._annotations = PackedAnnotations()
 
     @abstractmethod
     def _locate(self, index: int, name: str) -> Location:
@@ -38,7 +42,12 @@ class PackedJobs(Sequence[Job]):
         position = range(len(self))[index]
         begin = self._ends[position - 1] if position else 0
         name = self._names[begin : self._ends[position]].decode()
-        return Job(name=name, label=self._labels[position], location=self._locate(position, name))
+        return Job(
+            name=name,
+            label=self._labels[position],
+            location=self._locate(position, name),
+            annotation=self._annotations[position] if self._annotations else None,
+        )
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -48,7 +57,9 @@ class PackedJobs(Sequence[Job]):
         """The labels, in order."""
         return self._labels
 
-    def _append(self, name: str, label: int) -> None:
+    def _append(self, name: str, label: int, annotation: Annotation | None = None) -> None:
+        if annotation is not None:
+            self._annotations.append(annotation)
         self._names += name.encode()
         self._ends.append(len(self._names))
         self._labels.append(label)
@@ -61,9 +72,9 @@ class FileJobs(PackedJobs):
         super().__init__()
         self._root = root.absolute()
 
-    def add(self, name: str, label: int) -> None:
-        """Appends the image `root/name`."""
-        self._append(name, label)
+    def add(self, name: str, label: int = NO_LABEL, annotation: Annotation | None = None) -> None:
+        """Appends the image `root/name`, with its label or its boxes."""
+        self._append(name, label, annotation)
 
     def _locate(self, index: int, name: str) -> Location:
         del index
@@ -98,9 +109,9 @@ class MemberJobs(PackedJobs):
         self._offsets = array("Q")
         self._sizes = array("Q")
 
-    def add(self, name: str, label: int, member: Member) -> None:
-        """Appends a member."""
-        self._append(name, label)
+    def add(self, name: str, label: int, member: Member, annotation: Annotation | None = None) -> None:
+        """Appends a member, with its label or its boxes."""
+        self._append(name, label, annotation)
         self._archives.append(member.archive)
         self._offsets.append(member.offset)
         self._sizes.append(member.size)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from caffeflow.data.forecast import Forecast
-from caffeflow.data.jobs import arrange, write_jobs
-from caffeflow.data.sample import SPLITS, Job, Listing
+from caffeflow.data.jobs import Arranged, arrange, write_jobs
+from caffeflow.data.omissions import Counts, count_omissions, refuse_omissions, write_omissions
+from caffeflow.data.sample import SPLITS, Job, Listing, Task
 from caffeflow.data.settings import BuildSettings, Encoding
-from caffeflow.errors import DataError
+from caffeflow.errors import DataError, UsageError
 from caffeflow.files import write_text
+from caffeflow.proto.labelmap import BACKGROUND, format_label_map, names_in_order
 
 _PLAN_NAME: Final = "plan.json"
 
@@ -27,9 +29,12 @@ class Plan:
         encoding: What `auto` came out as.
         classes: Number of them.
         class_names: Empty if unknown.
+        label_map: The text of the label map, for detection.
         counts: Jobs of each split.
         record_bytes: Forecast of one record on the disk.
         picture_bytes: Forecast of one picture in memory.
+        omitted_images: What the source left out of each split, by reason.
+        omitted_boxes: The same, of images that stayed.
     """
 
     settings: Mapping[str, Any]
@@ -39,6 +44,14 @@ class Plan:
     counts: Mapping[str, int]
     record_bytes: int
     picture_bytes: int
+    label_map: str | None
+    omitted_images: Counts
+    omitted_boxes: Counts
+
+    @property
+    def task(self) -> Task:
+        """What nets learn from the dataset."""
+        return "classification" if self.label_map is None else "detection"
 
 
 def recorded(settings: BuildSettings, *, source: str, origin: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,13 +59,21 @@ def recorded(settings: BuildSettings, *, source: str, origin: Mapping[str, Any])
     return {"source": source, **json.loads(json.dumps(dict(origin))), **settings.lasting()}
 
 
-def arrange_listing(listing: Listing, settings: BuildSettings) -> dict[str, list[Job]]:
+def arrange_listing(listing: Listing, settings: BuildSettings) -> dict[str, Sequence[Job]]:
     """Returns the jobs of each split in the order of writing: train shuffled, val as it is.
 
     Raises:
-        DataError: There are none, or a label has no class.
+        DataError: There are none, a label has no class, or with `strict` something was left out.
+        UsageError: Boxes cannot be written as the settings want.
     """
-    arranged: dict[str, list[Job]] = {}
+    if listing.task == "detection" and settings.backend != "lmdb":
+        raise UsageError(
+            f"--backend {settings.backend} holds a label for each image, and these images have boxes; "
+            "expected --backend lmdb"
+        )
+    if settings.strict:
+        refuse_omissions(listing.omissions)
+    arranged: dict[str, Sequence[Job]] = {}
     for split in SPLITS:
         jobs = listing.splits.get(split, ())
         seed = settings.seed if settings.shuffle and split == "train" else None
@@ -60,34 +81,56 @@ def arrange_listing(listing: Listing, settings: BuildSettings) -> dict[str, list
             arranged[split] = arrange(jobs, limit=settings.limit, shuffle_seed=seed)
     if not arranged:
         raise DataError("the source lists no image; check its folder or list")
-    names = listing.class_names
-    for job in (job for jobs in arranged.values() for job in jobs if names and job.label >= len(names)):
-        raise DataError(
-            f"image '{job.name}': label is {job.label}, but there are {len(names)} classes, from 0 on"
-        )
+    for jobs in arranged.values():
+        _check_labels(jobs, listing)
     return arranged
+
+
+def everything(arranged: Mapping[str, Sequence[Job]]) -> Sequence[Job]:
+    """Returns the jobs of all splits, to be looked at: none is made before it is asked for."""
+    return Arranged(tuple(arranged.values()))
+
+
+def _check_labels(jobs: Sequence[Job], listing: Listing) -> None:
+    names, label_map = listing.class_names, listing.label_map
+    known = {} if label_map is None else label_map.names
+    for job in jobs if names or known else ():
+        if label_map is None and job.label >= len(names):
+            raise DataError(
+                f"image '{job.name}': label is {job.label}, but there are {len(names)} classes, from 0 on"
+            )
+        if (job.annotation is None) != (label_map is None):
+            raise DataError(f"image '{job.name}': expected boxes and a label map, or neither of them")
+        for box in job.annotation.boxes if job.annotation is not None else ():
+            if box.label not in known or box.label == BACKGROUND:
+                raise DataError(f"image '{job.name}': a box has label {box.label}, which the label map lacks")
 
 
 def write_plan(
     work_dir: Path,
-    arranged: Mapping[str, list[Job]],
+    arranged: Mapping[str, Sequence[Job]],
+    listing: Listing,
     *,
     expected: Forecast,
     settings: Mapping[str, Any],
-    class_names: tuple[str, ...],
 ) -> Plan:
     """Writes the job lists and then the plan, which stands only if they do."""
     for split, jobs in arranged.items():
         write_jobs(jobs_path(work_dir, split), jobs)
-    highest = max(job.label for jobs in arranged.values() for job in jobs)
+    write_omissions(work_dir, listing.omissions)
+    label_map = listing.label_map
+    class_names = listing.class_names if label_map is None else tuple(names_in_order(label_map))
     plan = Plan(
         settings=settings,
         encoding=expected.encoding,
-        classes=len(class_names) or highest + 1,
+        classes=len(class_names) or max(job.label for jobs in arranged.values() for job in jobs) + 1,
         class_names=class_names,
+        label_map=None if label_map is None else format_label_map(label_map),
         counts={split: len(jobs) for split, jobs in arranged.items()},
         record_bytes=expected.needed_bytes // expected.images,
         picture_bytes=expected.picture_bytes,
+        omitted_images=count_omissions(listing.omissions, boxes=False),
+        omitted_boxes=count_omissions(listing.omissions, boxes=True),
     )
     write_text(work_dir / _PLAN_NAME, json.dumps(asdict(plan), indent=1))
     return plan

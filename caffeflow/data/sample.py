@@ -20,6 +20,7 @@ from caffeflow.errors import DataError
 from caffeflow.proto.labelmap import LabelMap
 
 SplitName: TypeAlias = Literal["train", "val"]
+Task: TypeAlias = Literal["classification", "detection"]
 SPLITS: Final[tuple[SplitName, ...]] = ("train", "val")
 NO_LABEL: Final = -1  # of an image with boxes, as convert_annoset writes it
 
@@ -100,8 +101,8 @@ class Deflated:
             ) from error
         if len(content) != self.size or not inflater.eof:
             raise UnreadableError(
-                f"{self.archive}: the member at byte {self.offset} does not unpack to {self.size} bytes; it is "
-                "damaged, fetch it again",
+                f"{self.archive}: the member at byte {self.offset} does not unpack to {self.size} bytes: it "
+                "is damaged, fetch it again",
                 reason="truncated",
             )
         return content
@@ -164,6 +165,11 @@ class Listing:
     notes: tuple[str, ...] = ()
     label_map: LabelMap | None = None
     omissions: Sequence[Omission] = ()
+
+    @property
+    def task(self) -> Task:
+        """What nets learn from it."""
+        return "classification" if self.label_map is None else "detection"
 
 
 def check_job(job: Job) -> None:

@@ -24,14 +24,16 @@ class BuildSettings:
 
     Attributes:
         backend: `lmdb` (for Data layers) or `imagedata` (files and lists, for ImageData layers).
-        encode: Form of each record; `auto` is raw up to 64x64, else jpg at quality 95.
+        encode: Form of each record; `auto` is raw up to 64x64, else jpg at quality 95; with boxes always jpg.
         resize: (height, width) to squash every image to, as Caffe does.
         short_side: Length of the shorter side instead, aspect kept.
+        min_dim: Enlarges, aspect kept, until the shorter side is this long, as SSD's convert_annoset does.
+        max_dim: Shrinks, aspect kept, until the longer side is this long; it wins over `min_dim`.
         gray: One channel.
         shuffle: Whether the train split is shuffled, by `seed`.
         limit: Images of each split, spread evenly over the list; None for all.
         workers: Threads that decode; None for one a core.
-        strict: An image that cannot be used is an error instead of a counted reject.
+        strict: An image or box that cannot be used is an error instead of a counted reject.
         resume: Goes on with an unfinished dataset.
         force: Replaces a dataset that is there.
     """
@@ -40,6 +42,8 @@ class BuildSettings:
     encode: Encode = "auto"
     resize: tuple[int, int] | None = None
     short_side: int | None = None
+    min_dim: int | None = None
+    max_dim: int | None = None
     gray: bool = False
     shuffle: bool = True
     seed: int = 0
@@ -50,8 +54,8 @@ class BuildSettings:
     force: bool = False
 
     def __post_init__(self) -> None:
-        if self.resize and self.short_side:
-            raise UsageError("--resize and --short-side exclude each other; give one")
+        if sum((self.resize is not None, self.short_side is not None, self._has_dim)) > 1:
+            raise UsageError("--resize, --short-side and --min-dim/--max-dim exclude each other; give one")
         if self.backend == "imagedata" and self.encode == "raw":
             raise UsageError(
                 "--backend imagedata writes files: expected --encode auto, jpg or png, found raw"
@@ -62,6 +66,8 @@ class BuildSettings:
             ("--limit", self.limit),
             ("--workers", self.workers),
             ("--short-side", self.short_side),
+            ("--min-dim", self.min_dim),
+            ("--max-dim", self.max_dim),
         ):
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}; expected at least 1")
@@ -71,21 +77,28 @@ class BuildSettings:
     @property
     def is_resized(self) -> bool:
         """Whether images change their size, and so cannot be stored as the files they are."""
-        return self.resize is not None or self.short_side is not None
+        return self.resize is not None or self.short_side is not None or self._has_dim
+
+    @property
+    def _has_dim(self) -> bool:
+        return self.min_dim is not None or self.max_dim is not None
 
     def lasting(self) -> dict[str, Any]:
         """Returns the settings that decide the dataset's bytes, as they come back from JSON."""
         kept = {name: value for name, value in asdict(self).items() if name not in _PASSING}
         return dict(json.loads(json.dumps(kept)))
 
-    def encoding_for(self, sizes: Sequence[tuple[int, int]]) -> Encoding:
+    def encoding_for(self, sizes: Sequence[tuple[int, int]], *, has_boxes: bool = False) -> Encoding:
         """Returns the form of the records: `encode`, or what `auto` means here.
 
         Args:
             sizes: Height and width of some of the images, as they will be written.
+            has_boxes: Whether it is for detection.
         """
         if self.encode != "auto":
             return self.encode
+        if has_boxes:
+            return "jpg"
         is_small = bool(sizes) and max(max(size) for size in sizes) <= RAW_SIDE
         lossless: Encoding = "raw" if self.backend == "lmdb" else "png"
         return lossless if is_small else "jpg"

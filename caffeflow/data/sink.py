@@ -43,6 +43,10 @@ class Sink(Protocol):
     def root(self) -> str | None:
         """Name of the folder that a list's paths start from, None for an LMDB."""
 
+    @property
+    def name_size(self) -> str | None:
+        """Name of the file of image names and sizes, for detection."""
+
     def pack(self, index: int, job: Job, picture: Picture) -> Packed:
         """Returns the record of a picture."""
 

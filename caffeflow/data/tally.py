@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from caffeflow.data import digest
 from caffeflow.data.convert import Converted, Rejected
+from caffeflow.data.placed_boxes import PlacedBoxes
 
 T = TypeVar("T", int, str)
 
@@ -19,16 +20,23 @@ class Tally:
     Attributes:
         done: Jobs dealt with, rejects included.
         count: Records written.
+        boxes: In them; 0 without annotations.
         chain: The digest of these records, see `digest.py`.
         shape: (C, H, W) of the records, None where they differ; empty before the first.
+        labels: Records of each label; with boxes, boxes of each label.
+        rejected: Images left out, by reason.
+        rejected_boxes: Boxes left out of images that stayed, by reason.
+        unusual: What was taken although odd, images and boxes, by kind.
     """
 
     done: int = 0
     count: int = 0
+    boxes: int = 0
     chain: bytes = digest.CHAIN_START
     shape: tuple[int | None, ...] = ()
     labels: Counter[int] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
+    rejected_boxes: Counter[str] = field(default_factory=Counter)
     unusual: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -42,24 +50,37 @@ class Tally:
         self.count += 1
         self.chain = digest.extend(self.chain, record.digest)
         self.shape = common_shape(self.shape, record.shape)
-        self.labels[record.label] += 1
-        if record.unusual is not None:
-            self.unusual[record.unusual] += 1
+        self.unusual.update(record.unusual)
+        if record.boxes is None:
+            self.labels[record.label] += 1
+        else:
+            self._add_boxes(record.boxes)
 
     def reject(self, rejected: Rejected) -> None:
         """Counts an image that was left out."""
         self.done += 1
         self.rejected[rejected.reason] += 1
 
+    def _add_boxes(self, boxes: PlacedBoxes) -> None:
+        self.boxes += len(boxes.labels)
+        self.labels.update(boxes.labels)
+        for fault in boxes.faults:
+            if fault.is_dropped:
+                self.rejected_boxes[fault.reason] += 1
+            else:
+                self.unusual[f"box {fault.reason}"] += 1
+
     def to_json(self) -> dict[str, Any]:
         """Returns the tally as JSON has it."""
         return {
             "done": self.done,
             "count": self.count,
+            "boxes": self.boxes,
             "chain": self.chain.hex(),
             "shape": list(self.shape),
             "labels": ordered(self.labels),
             "rejected": ordered(self.rejected),
+            "rejected_boxes": ordered(self.rejected_boxes),
             "unusual": ordered(self.unusual),
         }
 
@@ -69,10 +90,12 @@ class Tally:
         return cls(
             done=fields["done"],
             count=fields["count"],
+            boxes=fields["boxes"],
             chain=bytes.fromhex(fields["chain"]),
             shape=tuple(fields["shape"]),
             labels=Counter({int(label): count for label, count in fields["labels"].items()}),
             rejected=Counter(fields["rejected"]),
+            rejected_boxes=Counter(fields["rejected_boxes"]),
             unusual=Counter(fields["unusual"]),
         )
 

@@ -17,7 +17,20 @@ def transform(image: Image, settings: BuildSettings) -> Image:
         return images.resize_squash(image, *settings.resize)
     if settings.short_side is not None:
         return images.resize_short_side(image, settings.short_side)
-    return image
+    factor = scale_factor(*image.shape[:2], min_dim=settings.min_dim or 0, max_dim=settings.max_dim or 0)
+    return image if factor == 1 else images.resize_by(image, factor)
+
+
+def scale_factor(height: int, width: int, *, min_dim: int, max_dim: int) -> float:
+    """Returns what SSD's convert_annoset scales an image by, aspect kept; 0 says that a bound is not set.
+
+    Single precision and truncation are SSD's: they decide sizes that come close to a bound.
+    """
+    shorter, longer = np.float32(min(height, width)), np.float32(max(height, width))
+    factor = np.float32(min_dim) / shorter if shorter < min_dim else np.float32(1)
+    if max_dim > 0 and int(factor * longer) > max_dim:
+        factor = np.float32(max_dim) / longer
+    return float(factor)
 
 
 def from_planes(planes: bytes, *, channels: int, height: int, width: int) -> Image:

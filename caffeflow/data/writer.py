@@ -5,7 +5,6 @@ The rule: a journal line is written after everything it tells of is on the disk,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from caffeflow.data.convert import Converted, Converter, Rejected
 from caffeflow.data.jobs import read_jobs
 from caffeflow.data.journal import CountedText, Entry, Journal
 from caffeflow.data.mean import MeanSum
+from caffeflow.data.omissions import reject_line
 from caffeflow.data.pipeline import ordered_map, window_for
 from caffeflow.data.plan import Plan, jobs_path
 from caffeflow.data.sample import Job
@@ -56,10 +56,11 @@ class BuildRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A split that is wholly written; `path` and `root` as in the manifest."""
+    """A split that is wholly written; `path`, `root` and `name_size` as in the manifest."""
 
     path: str
     root: str | None
+    name_size: str | None
     tally: Tally
     mean: MeanSum | None
 
@@ -74,7 +75,8 @@ def write_split(run: BuildRun, split: str, entry: Entry | None) -> Written:
     """
     tally = Tally.from_json(entry.tally) if entry else Tally()
     total = run.plan.counts[split]
-    sink = SINKS[run.settings.backend](
+    kind = "annotated" if run.plan.task == "detection" else run.settings.backend
+    sink = SINKS[kind](
         SinkStart(
             out_dir=run.out_dir,
             split=split,
@@ -88,7 +90,7 @@ def write_split(run: BuildRun, split: str, entry: Entry | None) -> Written:
         writer = SplitWriter(run, split, sink, tally, mean)
         if tally.done < total:
             _write_rest(run, writer, total)
-    return Written(path=sink.path, root=sink.root, tally=tally, mean=writer.mean)
+    return Written(path=sink.path, root=sink.root, name_size=sink.name_size, tally=tally, mean=writer.mean)
 
 
 class SplitWriter:
@@ -108,6 +110,7 @@ class SplitWriter:
         if isinstance(outcome, Rejected):
             self._reject(outcome)
             return
+        self._note_faults(outcome)
         self.sink.add(outcome)
         self.tally.add(outcome)
         self._add_to_mean(outcome)
@@ -133,7 +136,18 @@ class SplitWriter:
         if self._run.settings.strict:
             raise DataError(f"{self.split}: {rejected.message} (without --strict it is counted and left out)")
         self.tally.reject(rejected)
-        self._run.rejects.add(os.fsencode(f"{self.split}\t{rejected.name}\t{rejected.reason}"))
+        self._run.rejects.add(reject_line(self.split, rejected.name, rejected.reason))
+
+    def _note_faults(self, record: Converted) -> None:
+        """Notes what is wrong with boxes."""
+        for fault in record.boxes.faults if record.boxes is not None else ():
+            if self._run.settings.strict:
+                raise DataError(
+                    f"{self.split}: image '{record.name}': box of {fault.detail}: {fault.reason} "
+                    "(without --strict such are counted and listed)"
+                )
+            reason = f"box left out: {fault.reason}" if fault.is_dropped else f"box kept: {fault.reason}"
+            self._run.rejects.add(reject_line(self.split, record.name, reason, fault.detail))
 
     def _add_to_mean(self, record: Converted) -> None:
         if self.mean is None:

@@ -41,6 +41,11 @@ class ImageDataSink:
         """Name of the folder of the images."""
         return self._split
 
+    @property
+    def name_size(self) -> None:
+        """None: there are no boxes."""
+        return
+
     def pack(self, index: int, job: Job, picture: Picture) -> Packed:
         """Writes the file of a picture, and returns its list line and content."""
         assert picture.file is not None, "settings refuse raw here"  # noqa: S101 - a contract between our parts

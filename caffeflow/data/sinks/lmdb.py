@@ -52,9 +52,14 @@ class LmdbSink:
         """None: there is no list."""
         return
 
+    @property
+    def name_size(self) -> str | None:
+        """None: names and sizes are wanted beside boxes only."""
+        return None
+
     def pack(self, index: int, job: Job, picture: Picture) -> Packed:
         """Returns key and Datum of a picture."""
-        key = f"{index:08d}_".encode() + os.fsencode(job.name)
+        key = record_key(index, job)
         if picture.file is None:
             value, planes = raw_datum(picture.image, job.label)
             return Packed(key, value, planes)
@@ -116,6 +121,11 @@ class LmdbSink:
             # LMDB calls a short write, as a full disk gives, an input/output error
             code = errno.ENOSPC if "No space" in str(error) else errno.EIO
             raise OSError(code, str(error), str(self._folder)) from error
+
+
+def record_key(index: int, job: Job) -> bytes:
+    """Returns the key of the job at this place of the list."""
+    return f"{index:08d}_".encode() + os.fsencode(job.name)
 
 
 def _first_map_bytes(folder: Path, start: SinkStart) -> int:

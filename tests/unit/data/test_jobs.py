@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caffeflow.data.boxes import Annotation, Box
 from caffeflow.data.jobs import arrange, read_jobs, write_jobs
-from caffeflow.data.sample import File, Job, Member, Pixels
+from caffeflow.data.sample import NO_LABEL, Deflated, File, Job, Member, Pixels
 from caffeflow.errors import DataError
 
 PARTS = st.text(
@@ -22,9 +23,31 @@ NUMBERS = st.integers(0, 2**40)
 LOCATIONS = st.one_of(
     st.builds(File, PATHS),
     st.builds(Member, PATHS, NUMBERS, NUMBERS),
+    st.builds(Deflated, PATHS, NUMBERS, NUMBERS, NUMBERS),
     st.builds(Pixels, PATHS, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
 )
-JOBS = st.builds(Job, name=NAMES, label=st.integers(0, 2**31 - 1), location=LOCATIONS)
+COORDINATES = st.integers(-5, 3000) | st.floats(allow_nan=False)
+BOXES = st.builds(
+    Box,
+    label=st.integers(1, 90),
+    xmin=COORDINATES,
+    ymin=COORDINATES,
+    xmax=COORDINATES,
+    ymax=COORDINATES,
+    is_difficult=st.booleans(),
+)
+ANNOTATIONS = st.builds(
+    Annotation,
+    boxes=st.lists(BOXES, max_size=3).map(tuple),
+    height=st.integers(0, 5000),
+    width=st.integers(0, 5000),
+    file=st.just("") | NAMES,
+    image_id=st.sampled_from(["", "139"]),
+)
+JOBS = st.one_of(
+    st.builds(Job, name=NAMES, label=st.integers(0, 2**31 - 1), location=LOCATIONS),
+    st.builds(Job, name=NAMES, label=st.just(NO_LABEL), location=LOCATIONS, annotation=ANNOTATIONS),
+)
 
 
 @settings(deadline=None, max_examples=50)
@@ -55,9 +78,9 @@ def test_a_bad_job_leaves_no_list(tmp_path: Path) -> None:
 @given(count=st.integers(0, 60), limit=st.none() | st.integers(1, 80), seed=st.none() | st.integers(0, 5))
 def test_arranging_keeps_each_job_once(count: int, limit: int | None, seed: int | None) -> None:
     jobs = [Job(name=str(n), label=0, location=File(Path(str(n)))) for n in range(count)]
-    arranged = arrange(jobs, limit=limit, shuffle_seed=seed)
+    arranged = list(arrange(jobs, limit=limit, shuffle_seed=seed))
     assert len(arranged) == (count if limit is None else min(limit, count))
     assert len({job.name for job in arranged}) == len(arranged)
     if seed is None:
         assert arranged == sorted(arranged, key=lambda job: int(job.name))
-    assert arranged == arrange(jobs, limit=limit, shuffle_seed=seed)
+    assert arranged == list(arrange(jobs, limit=limit, shuffle_seed=seed))

@@ -13,7 +13,7 @@ from caffeflow.errors import UsageError
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"resize": (3, 4), "short_side": 5}, "--resize and --short-side"),
+        ({"resize": (3, 4), "short_side": 5}, "--resize, --short-side and"),
         ({"backend": "imagedata", "encode": "raw"}, "found raw"),
         ({"resume": True, "force": True}, "--resume goes on"),
         ({"limit": 0}, "--limit is 0"),

@@ -24,9 +24,7 @@ def record(sink: LmdbSink, index: int, *, side: int = 20, name: str = "a.png") -
     packed = sink.pack(
         index, Job(name=name, label=index % 7, location=File(Path(name))), Picture(image, None)
     )
-    return Converted(
-        label=0, key=packed.key, value=packed.value, digest=b"", shape=(), planes=None, unusual=None
-    )
+    return Converted(name="", label=0, key=packed.key, value=packed.value, digest=b"", shape=(), planes=None)
 
 
 def contents(folder: Path) -> list[tuple[bytes, bytes]]:
@@ -37,7 +35,7 @@ def contents(folder: Path) -> list[tuple[bytes, bytes]]:
 def test_the_table_lists_the_folder() -> None:
     folder = Path(sink_module.__file__).parent
     assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(SINKS)
-    assert len(SINKS) == 2
+    assert len(SINKS) == 3
 
 
 def test_the_folder_is_what_caffe_opens(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""An image's boxes on their way into a record: divided by its size, looked at, and counted if odd.
+
+SSD's tools store every box and warn. A box without an area stops SSD's training by a failed check, so
+it is dropped here; one that reaches outside the image is stored as it is: the transformer clips it. Either is
+counted and listed. The same look is taken at boxes that are stored already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caffeflow.data.boxes import Annotation, Box, normalized
+
+NOT_A_NUMBER: Final = "not a number"
+NO_AREA: Final = "no area"
+OUTSIDE: Final = "reaches outside"
+
+_SLACK: Final = 1e-4  # of the image's side: sums of rounded coordinates miss it by less
+
+
+@dataclass(frozen=True, slots=True)
+class BoxFault:
+    """What is wrong with a box; `reason` is to count by, and `detail` says which box it is."""
+
+    reason: str
+    detail: str
+    is_dropped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedBoxes:
+    """The boxes of one image as they are stored.
+
+    Attributes:
+        labels: Of each box.
+        corners: (B, 4), float32: xmin, ymin, xmax, ymax as fractions of width and height.
+        difficult: Of each box.
+        faults: What was wrong with these, and with those that were dropped.
+    """
+
+    labels: tuple[int, ...]
+    corners: NDArray[np.float32]
+    difficult: tuple[bool, ...]
+    faults: tuple[BoxFault, ...]
+
+
+def place_boxes(annotation: Annotation, *, size: tuple[int, int]) -> PlacedBoxes:
+    """Returns the boxes of an image of this height and width as they are stored."""
+    corners = normalized(annotation, size=size)
+    reasons = box_faults(corners)
+    kept = [index for index, reason in enumerate(reasons) if reason in (None, OUTSIDE)]
+    boxes = annotation.boxes
+    return PlacedBoxes(
+        labels=tuple(boxes[index].label for index in kept),
+        corners=corners[kept],
+        difficult=tuple(boxes[index].is_difficult for index in kept),
+        faults=tuple(
+            BoxFault(reason, _shown(box), is_dropped=reason != OUTSIDE)
+            for box, reason in zip(boxes, reasons, strict=True)
+            if reason is not None
+        ),
+    )
+
+
+def box_faults(corners: NDArray[np.float32]) -> Sequence[str | None]:
+    """Returns for each box (B, 4), in fractions, what is wrong with it, or None."""
+    if len(corners) == 0:
+        return ()
+    low, high = corners[:, :2], corners[:, 2:]
+    faults: list[str | None] = [None] * len(corners)
+    for index in np.flatnonzero((corners < -_SLACK).any(1) | (corners > 1 + _SLACK).any(1)):
+        faults[index] = OUTSIDE
+    for index in np.flatnonzero((high <= low).any(1)):
+        faults[index] = NO_AREA
+    for index in np.flatnonzero(~np.isfinite(corners).all(1)):
+        faults[index] = NOT_A_NUMBER
+    return faults
+
+
+def _shown(box: Box) -> str:
+    corners = ",".join(f"{value:g}" for value in (box.xmin, box.ymin, box.xmax, box.ymax))
+    return f"label {box.label} at {corners}"
