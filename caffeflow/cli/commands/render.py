@@ -48,6 +48,8 @@ _VARIABLES = {
     "mode": "solver.mode",
 }
 
+_SHOWN = 12  # new layers that are named
+
 
 @click.command("render", epilog="Example: caffeflow render lenet --dry-run --classes 10 --max-iter 500")
 @click.argument("net", required=False)
@@ -246,10 +248,9 @@ def _print_report(report: Report, is_dry_run: bool, as_json: bool) -> None:
         " and background" if net.task.name == "detection" else ""
     )
     if net.published and report.new_layers:
-        console.result(
-            f"{len(report.new_layers)} layers are new: {net.published.model} has no weights for them:"
-            f" {', '.join(report.new_layers)}"
-        )
+        few = report.new_layers[:_SHOWN]
+        more = f" and {len(report.new_layers) - _SHOWN} more" if len(report.new_layers) > _SHOWN else ""
+        console.result(f"new layers, for which {net.published.model} has no weights: {', '.join(few)}{more}")
     console.result(
         f"{name}: input {resolution['net.channels']}x{height}x{width}, {classes},"
         f" {figures.params / 1e6:.3g} M parameters, {figures.macs / 1e9:.3g} G multiply-accumulates\n"
