@@ -73,10 +73,10 @@ def backbone(request: BackboneRequest) -> BackboneReport:
     net = _catalogue_net(request.to)
     facts = _backbone_of(net)
     out = request.out or _folder_of(request.to, net) / _OUT_NAME
-    if out.exists() and not request.force:
-        raise UsageError(f"{out}: is there already; replace it with --force, or choose another --out")
     source = read_caffemodel(request.classifier)
     _check_source(request.classifier, source, net, facts)
+    if out.exists() and not request.force:
+        raise UsageError(f"{out}: is there already; replace it with --force, or choose another --out")
     ask = Ask(net=request.to, phase="TRAIN", assignments=request.assignments, record=_ANY_RECORD)
     opened = open_net(ask)
     try:
@@ -131,7 +131,8 @@ class _Input:
     scale: float
 
     def __str__(self) -> str:
-        return f"(pixel - {', '.join(f'{value:g}' for value in self.mean)}) x {self.scale:g}"
+        means = self.mean if len(set(self.mean)) > 1 else self.mean[:1]
+        return f"(pixel - {', '.join(f'{value:g}' for value in means)}) x {self.scale:g}"
 
     def is_near(self, other: _Input) -> bool:
         """Whether the first layer would hardly notice: a tenth in scale, a few shades of gray in the mean."""

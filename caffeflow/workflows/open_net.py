@@ -21,6 +21,7 @@ from caffeflow.proto.net import Phase, filter_net, net_state
 from caffeflow.proto.text import NetFile, layer_lines, located, parse, read_net
 
 _FOLDER_FILES: Final = ("deploy.prototxt", "train_val.prototxt", "test.prototxt", "train.prototxt")
+_FOLDER_FILES_TO_TRAIN: Final = ("train_val.prototxt", "train.prototxt", "test.prototxt", "deploy.prototxt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,8 +162,7 @@ def _render(ask: Ask) -> tuple[NetFile, Shape]:
 
 
 def _in_folder(folder: Path, phase: Phase) -> Path:
-    order = _FOLDER_FILES if phase == "TEST" else _FOLDER_FILES[1:] + _FOLDER_FILES[:1]
-    for name in order:
+    for name in _FOLDER_FILES if phase == "TEST" else _FOLDER_FILES_TO_TRAIN:
         if (folder / name).is_file():
             return folder / name
     raise UsageError(f"{folder}: holds none of {', '.join(_FOLDER_FILES)}; name the prototxt file itself")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,10 +148,16 @@ def _print_backbone(report: BackboneReport) -> None:
     counts = Counter(row.how for row in mapped.rows)
     total = ", ".join(f"{count} {how}" for how, count in counts.items())
     console.result(table(("layer", "from", "how"), rows, footer=(f"{len(rows)} layers", "", total)))
-    for word, names in (("new, from their fillers", mapped.new), ("unused of the file", mapped.unused)):
-        if names:
-            console.note(f"{word}: {', '.join(names)}")
+    console.note(f"new, from their fillers: {_few(mapped.new)}")
+    console.note(f"unused of the file: {_few(mapped.unused)}")
     console.plain(str(report.out))
+
+
+def _few(names: Sequence[str]) -> str:
+    """Returns all names if they are few, else how many, and the first and the last one."""
+    if len(names) <= 6:
+        return ", ".join(names) or "none"
+    return f"{len(names)} layers, {names[0]} to {names[-1]} (all: --json)"
 
 
 def _as_json(blob: BlobStatistics) -> dict[str, object]:
