@@ -17,14 +17,18 @@ from tests.support.layer_cases import (
     activations,
     convolution,
     data,
+    detection,
     inner_product,
+    multibox,
     normalisation,
     pooling,
     scores,
     structure,
 )
 
-FAMILIES = (activations, convolution, data, inner_product, normalisation, pooling, scores, structure)
+FAMILIES = (
+    activations, convolution, data, detection, inner_product, multibox, normalisation, pooling, scores, structure,
+)  # fmt: skip
 CASES = [case for family in FAMILIES for case in family.CASES]
 
 
@@ -44,8 +48,8 @@ def test_every_type_has_a_spec_a_module_and_a_case():
 @pytest.mark.parametrize(
     ("folder", "others"),
     [
-        ("layers", {"__init__", "spec", "params", "inference", "unsupported"}),
-        ("engine/modules", {"__init__", "registry"}),
+        ("layers", {"__init__", "spec", "params", "inference", "unsupported", "boxes", "tf_padding"}),
+        ("engine/modules", {"__init__", "registry", "boxes", "multibox_matching", "nms", "pixel_boxes"}),
     ],
 )
 def test_the_list_of_families_is_the_folder(folder, others):
