@@ -22,11 +22,14 @@ _VARIABLE: Final = "CAFFEFLOW_DATA"
 
 @dataclass(frozen=True, kw_only=True)
 class RawFile:
-    """A published file: what it is called, how large it is, and how to know that it is whole."""
+    """A published file: what it is called, how large it is, and how to know that it is whole.
+
+    The md5 is None where nobody publishes one.
+    """
 
     name: str
     size: int
-    md5: str
+    md5: str | None
     what: str
 
 
@@ -57,7 +60,10 @@ def find_first(names: Iterable[str], folders: Sequence[Path]) -> Path | None:
 
 def missing(title: str, files: Iterable[RawFile], *, folders: Sequence[Path], where_to_get: str) -> DataError:
     """Returns the error for files that were not found: what to get, from where, and where to put it."""
-    listed = [f"  {file.name}  {file.size:,} bytes  md5 {file.md5}  ({file.what})" for file in files]
+    listed = [
+        f"  {file.name}  {file.size:,} bytes{f'  md5 {file.md5}' if file.md5 else ''}  ({file.what})"
+        for file in files
+    ]
     looked = ", ".join(f"{folder}/" if folder != Path() else "./" for folder in folders)
     hint = "" if os.environ.get(_VARIABLE) else f" (${_VARIABLE} is not set)"
     lines = [

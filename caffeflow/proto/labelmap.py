@@ -19,6 +19,7 @@ from caffeflow.proto.caffe_pb2 import LabelMap as LabelMapMessage
 
 BACKGROUND: Final = 0
 BACKGROUND_NAME: Final = "none_of_the_above"  # what SSD's own maps call it
+UNUSED_NAME: Final = "N/A"  # what the published COCO map calls each number that no class has
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class LabelMap:
     """The labels of a detection dataset, background among them.
 
     Raises:
-        DataError: Two entries share a name or a number, or a number is negative.
+        DataError: Two entries share a name (other than `N/A`) or a number, or a number is negative.
     """
 
     labels: tuple[Label, ...]
@@ -43,7 +44,7 @@ class LabelMap:
     def __post_init__(self) -> None:
         for what, values in (
             ("label", [str(entry.label) for entry in self.labels]),
-            ("name", [entry.name for entry in self.labels]),
+            ("name", [entry.name for entry in self.labels if entry.name != UNUSED_NAME]),
         ):
             twice = [value for value, count in Counter(values).items() if count > 1]
             if twice:
@@ -70,7 +71,7 @@ class LabelMap:
 
     @cached_property
     def _by_name(self) -> Mapping[str, int]:
-        return {entry.name: entry.label for entry in self.labels}
+        return {entry.name: entry.label for entry in self.labels if entry.name != UNUSED_NAME}
 
     def label_of(self, name: str) -> int:
         """Returns the label of a name.

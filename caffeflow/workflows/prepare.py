@@ -11,21 +11,32 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from caffeflow.data.build import BuildSettings, Forecast, Manifest, Progress, build
+from caffeflow.data.coco_files import CocoSettings
 from caffeflow.data.forecast import forecast
+from caffeflow.data.kitti_files import write_image_sets
 from caffeflow.data.plan import arrange_listing
 from caffeflow.data.raw_files import Tell, tell_nobody
 from caffeflow.data.sample import Listing
-from caffeflow.data.sources import cifar, folder, image_list, imagenet, voc
+from caffeflow.data.sources import cifar, coco, folder, image_list, imagenet, kitti, voc
 from caffeflow.data.sources.cifar import CifarSettings
 from caffeflow.data.sources.folder import FolderSettings
 from caffeflow.data.sources.image_list import ListSettings
 from caffeflow.data.sources.imagenet import ImagenetSettings
+from caffeflow.data.sources.kitti import KittiSettings
 from caffeflow.data.sources.voc import VocSettings
 from caffeflow.errors import StoppedError
 from caffeflow.system import usable_cores
 from caffeflow.workflows.stop_signals import stop_request
 
-Source: TypeAlias = FolderSettings | ListSettings | CifarSettings | ImagenetSettings | VocSettings
+Source: TypeAlias = (
+    FolderSettings
+    | ListSettings
+    | CifarSettings
+    | ImagenetSettings
+    | VocSettings
+    | CocoSettings
+    | KittiSettings
+)
 
 DATA_DIR: Final = Path("data")
 
@@ -154,6 +165,8 @@ def prepare(request: Request, watch: Watch) -> Report:
             )
         except KeyboardInterrupt:
             raise StoppedError(f"{out_dir}: stopped; if records were written, --resume goes on") from None
+    if isinstance(request.source, KittiSettings):
+        _write_image_sets(request.source, out_dir, force=request.settings.force)
     return Report(out_dir=out_dir, manifest=manifest, images_per_s=clock.rate())
 
 
@@ -192,6 +205,10 @@ def list_source(
             return imagenet.list_jobs(source, tell=tell)
         case VocSettings():
             return voc.list_jobs(source, tell=tell)
+        case CocoSettings():
+            return coco.list_jobs(source, tell=tell)
+        case KittiSettings():
+            return kitti.list_jobs(source, tell=tell)
 
 
 def name_of(source: Source) -> str:
@@ -207,11 +224,23 @@ def name_of(source: Source) -> str:
             return "imagenet"
         case VocSettings():
             return "voc"
+        case CocoSettings():
+            return "coco"
+        case KittiSettings():
+            return "kitti"
 
 
 def out_dir_of(request: Request) -> Path:
     """Returns the dataset folder."""
     return request.out_dir if request.out_dir is not None else DATA_DIR / name_of(request.source)
+
+
+def _write_image_sets(source: KittiSettings, out_dir: Path, *, force: bool) -> None:
+    """Writes the lists of KITTI's split; again where they are missing, since the split is the seed's."""
+    files, split = kitti.split_of(source)
+    write_image_sets(out_dir, split, force=True)
+    if source.write_sets:
+        write_image_sets(files.root, split, force=force)
 
 
 @contextmanager
@@ -228,7 +257,7 @@ def _no_empty_parents(out_dir: Path) -> Iterator[None]:
 
 def _origin(source: Source) -> dict[str, Any]:
     """Returns the source's settings as plain values, paths resolved; how to fetch is not part of them."""
-    passing = {"download", "check_md5", "raw_dir", "edition", "seed"}
+    passing = {"download", "check_md5", "raw_dir", "edition", "seed", "write_sets"}
     return {name: _plain(value) for name, value in asdict(source).items() if name not in passing}
 
 

@@ -2,80 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from caffeflow.cli import console, options
+from caffeflow.cli import console, options, prepare_options
+from caffeflow.cli.prepare_options import F
 from caffeflow.errors import UsageError
 
 if TYPE_CHECKING:
     from caffeflow.workflows.prepare import Source
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _size(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[int, int] | None:
-    """Returns (height, width) of `HxW` or of one number for both; None for `none`."""
-    if text is None or text == "none":
-        return None
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
-        message = f"'{text}': expected height x width such as 256x256, one number for both, or none"
-        raise click.BadParameter(message, ctx, param)
-    return int(sides[0]), int(sides[-1])
-
-
-def _names(ctx: click.Context, param: click.Parameter, text: str | None) -> tuple[str, ...]:
-    """Returns the names of a list with commas; none if it is not given."""
-    if text is None:
-        return ()
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
-        raise click.BadParameter(f"'{text}': expected names with commas between them", ctx, param)
-    return names
-
-
-_BUILD_OPTIONS = (
-    click.option("--out", "out_dir", type=options.FOLDER, help="Dataset folder [default: data/NAME]."),
-    click.option("--name", help="Name of the dataset, as its folder below data/ [default: the source's]."),
-    click.option(
-        "--backend",
-        type=click.Choice(["lmdb", "imagedata"]),
-        default="lmdb",
-        show_default=True,
-        help="An LMDB for Data layers, or image files and lists for ImageData layers.",
-    ),
-    click.option(
-        "--encode",
-        type=click.Choice(["auto", "raw", "jpg", "png"]),
-        default="auto",
-        show_default=True,
-        help="Form of each record; auto: bare pixels up to 64x64, else JPEG at quality 95.",
-    ),
-    click.option("--resize", callback=_size, metavar="HxW|N|none", help="Squash every image to this size."),
-    click.option(
-        "--short-side", type=int, metavar="N", help="Scale the shorter side to N instead, aspect kept."
-    ),
-    click.option("--gray", is_flag=True, help="One channel."),
-    click.option("--shuffle/--no-shuffle", default=True, show_default=True, help="Shuffle the train split."),
-    options.seed,
-    click.option("--limit", type=int, metavar="N", help="N images of each split, spread evenly over it."),
-    click.option("--workers", type=int, metavar="N", help="Threads that decode [default: one a core]."),
-    click.option("--strict", is_flag=True, help="An image that cannot be used is an error, not a reject."),
-    click.option("--resume", is_flag=True, help="Go on with a dataset that was stopped."),
-    options.force,
-    options.dry_run,
-    options.json_output,
-)
-
-
-def build_options(command: F) -> F:
-    """Adds what all sources have in common; it is passed on to `_run`."""
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(_BUILD_OPTIONS), command)
 
 
 @click.group("prepare", epilog="Example: caffeflow prepare folder --help")
@@ -90,7 +27,7 @@ def command() -> None:
 )
 @click.argument("root", type=options.FOLDER)
 @click.option("--val-fraction", type=float, metavar="F", help="Hold this share of each class back as val.")
-@build_options
+@prepare_options.build_options
 def folder_command(root: Path, val_fraction: float | None, **build: Any) -> None:
     """Prepare a folder that holds a folder for each class, or folders train and val that do.
 
@@ -112,7 +49,7 @@ def folder_command(root: Path, val_fraction: float | None, **build: Any) -> None
     "--root", type=options.FOLDER, help="Where the paths start [default: the folder of the train list]."
 )
 @click.option("--labels", "class_names", type=options.FILE, help="Names of the classes, a line each.")
-@build_options
+@prepare_options.build_options
 def list_command(
     train: Path, val: Path | None, root: Path | None, class_names: Path | None, **build: Any
 ) -> None:
@@ -139,7 +76,7 @@ def _cifar_options(command: F) -> F:
     epilog="Example: caffeflow prepare cifar10 --download",
 )
 @_cifar_options
-@build_options
+@prepare_options.build_options
 def cifar10_command(archive: Path | None, download: bool, no_md5: bool, **build: Any) -> None:
     """Prepare CIFAR-10 from its binary edition; the test batch is split val."""
     from caffeflow.data.sources.cifar import CifarSettings
@@ -155,7 +92,7 @@ def cifar10_command(archive: Path | None, download: bool, no_md5: bool, **build:
 )
 @_cifar_options
 @click.option("--coarse", is_flag=True, help="The 20 superclasses instead of the 100 classes.")
-@build_options
+@prepare_options.build_options
 def cifar100_command(archive: Path | None, download: bool, no_md5: bool, coarse: bool, **build: Any) -> None:
     """Prepare CIFAR-100 from its binary edition; the test batch is split val."""
     from caffeflow.data.sources.cifar import CifarSettings
@@ -180,7 +117,7 @@ def cifar100_command(archive: Path | None, download: bool, no_md5: bool, coarse:
     help="The devkit, caffe_ilsvrc12.tar.gz, val.txt, or LOC_val_solution.csv.",
 )
 @click.option("--only", type=click.Choice(["train", "val"]), help="One split only.")
-@build_options
+@prepare_options.build_options
 def imagenet_command(
     raw: Path | None, train: Path | None, val: Path | None, val_labels: Path | None, only: Any, **build: Any
 ) -> None:
@@ -197,18 +134,6 @@ def imagenet_command(
     _run(ImagenetSettings(folder=raw, train=train, val=val, val_labels=val_labels, only=only), **build)
 
 
-def _detection_options(command: F) -> F:
-    labelmap = click.option(
-        "--labelmap",
-        type=options.FILE,
-        help="A labelmap.prototxt [default: made from the classes that occur].",
-    )
-    fraction = click.option(
-        "--val-fraction", type=float, metavar="F", help="Hold this share of the images back as val."
-    )
-    return labelmap(fraction(command))
-
-
 @command.command(
     "voc",
     short_help="PASCAL VOC, and your own data in its layout.",
@@ -219,18 +144,19 @@ def _detection_options(command: F) -> F:
 @click.option("--annotations", type=options.FOLDER, help="and the folder of their XML files.")
 @click.option(
     "--train-sets",
-    callback=_names,
+    callback=prepare_options.names,
     metavar="[EDITION:]SET,...",
     help="Image sets of train [default: trainval where test is val, else train].",
 )
 @click.option(
     "--val-sets",
-    callback=_names,
+    callback=prepare_options.names,
     metavar="[EDITION:]SET,...",
     help="Image sets of val [default: test where it has boxes, else val].",
 )
-@_detection_options
-@build_options
+@prepare_options.labelmap
+@prepare_options.hold_back
+@prepare_options.build_options
 def voc_command(
     roots: tuple[Path, ...],
     images: Path | None,
@@ -256,6 +182,129 @@ def voc_command(
         val_sets=val_sets,
         labelmap=labelmap,
         val_fraction=val_fraction,
+        seed=build["seed"],
+    )
+    _run(source, **build)
+
+
+@command.command(
+    "coco",
+    short_help="COCO 2014 or 2017, and your own data in its form.",
+    epilog="Example: caffeflow prepare coco --only val --limit 100 --name coco-trial",
+)
+@click.argument("root", required=False, type=options.FOLDER)
+@click.option("--year", type=click.Choice(["2017", "2014"]), help="Edition [default: the one that is here].")
+@click.option("--train-json", type=options.FILE, help="Your own file of boxes in COCO's form,")
+@click.option("--train-images", type=options.ANY_PATH, help="and its images: a folder, a .zip or a .tar.")
+@click.option("--val-json", type=options.FILE, help="The same of the val split.")
+@click.option("--val-images", type=options.ANY_PATH, help="Images of --val-json.")
+@click.option("--only", type=click.Choice(["train", "val"]), help="One split only.")
+@click.option("--merge", is_flag=True, help="Images of val go to train as well.")
+@click.option(
+    "--coco-ids",
+    type=click.Choice(["80", "91"]),
+    default="80",
+    show_default=True,
+    help="80: labels 1 to 80; 91: COCO's category ids, as the published SSDLite has them.",
+)
+@prepare_options.labelmap
+@prepare_options.keep_empty
+@prepare_options.hold_back
+@prepare_options.build_options
+def coco_command(
+    root: Path | None,
+    year: Any,
+    train_json: Path | None,
+    train_images: Path | None,
+    val_json: Path | None,
+    val_images: Path | None,
+    only: Any,
+    merge: bool,
+    coco_ids: str,
+    labelmap: Path | None,
+    keep_empty: bool | None,
+    val_fraction: float | None,
+    **build: Any,
+) -> None:
+    """Prepare COCO from its zips, which are read in place, or from folders.
+
+    The files are looked for in ROOT, ./, data/raw/ and $CAFFEFLOW_DATA. Crowds are difficult boxes.
+    """
+    from caffeflow.data.coco_files import CocoSettings
+
+    source = CocoSettings(
+        root=root,
+        year=year,
+        train_json=train_json,
+        train_images=train_images,
+        val_json=val_json,
+        val_images=val_images,
+        only=only,
+        merge=merge,
+        coco_ids=91 if coco_ids == "91" else 80,
+        labelmap=labelmap,
+        keep_empty=keep_empty,
+        val_fraction=val_fraction,
+        seed=build["seed"],
+    )
+    _run(source, **build)
+
+
+@command.command(
+    "kitti",
+    short_help="KITTI's objects in images.",
+    epilog="Example: caffeflow prepare kitti --classes-kept Car,Pedestrian --merge-class Van=Car",
+)
+@click.argument("root", required=False, type=options.FOLDER)
+@click.option(
+    "--classes-kept",
+    "classes",
+    callback=prepare_options.names,
+    metavar="NAME,...",
+    help="Classes, in the order of their labels [default: Car,Pedestrian,Cyclist].",
+)
+@click.option(
+    "--merge-class",
+    "merges",
+    multiple=True,
+    metavar="A=B",
+    help="Take A for B; may be repeated; none for none [default: Van=Car, Person_sitting=Pedestrian].",
+)
+@click.option("--write-sets", is_flag=True, help="Write ImageSets/ into ROOT too, not only into the dataset.")
+@prepare_options.labelmap
+@prepare_options.keep_empty
+@click.option(
+    "--val-fraction",
+    type=float,
+    metavar="F",
+    help="Share of the images that is val [default: by ROOT/ImageSets, else 0.2].",
+)
+@prepare_options.build_options
+def kitti_command(
+    root: Path | None,
+    classes: tuple[str, ...],
+    merges: tuple[str, ...],
+    write_sets: bool,
+    labelmap: Path | None,
+    keep_empty: bool | None,
+    val_fraction: float | None,
+    **build: Any,
+) -> None:
+    """Prepare KITTI's 2-D boxes from training/image_2 and training/label_2, or from their two zips.
+
+    KITTI has no val split: one is drawn by --seed and kept as ImageSets/{trainval,train,val}.txt. The files
+    are looked for in ROOT, ./, data/raw/ and $CAFFEFLOW_DATA.
+    """
+    from caffeflow.data.sources.kitti import KittiSettings
+
+    source = KittiSettings(
+        root=root,
+        classes=classes,
+        merge_classes=() if merges == ("none",) else merges or None,
+        labelmap=labelmap,
+        keep_empty=keep_empty,
+        val_fraction=val_fraction,
+        write_sets=write_sets,
         seed=build["seed"],
     )
     _run(source, **build)
