@@ -25,14 +25,14 @@ class MatchRule:
 
     Attributes:
         num_classes: Background counted.
-        background: Its label; None where every label is a kind of object.
+        background: Its label; negative where every label is a kind of object.
         overlap: What intersection over union must reach.
         counts_difficult: Whether difficult boxes are to be found like others.
         in_pixels: Whether boxes count both their edges.
     """
 
     num_classes: int
-    background: int | None = 0
+    background: int = 0
     overlap: float = 0.5
     counts_difficult: bool = True
     in_pixels: bool = False

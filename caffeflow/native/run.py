@@ -21,6 +21,7 @@ from typing import Final, Protocol
 from caffeflow import system
 from caffeflow.errors import NativeError, StoppedError, UsageError, suggestion
 from caffeflow.native.failure import LastWords
+from caffeflow.proto.forks import tree_of_layer
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import read_solver
 
@@ -98,8 +99,15 @@ def check_layer_types(caffe: Path, roles: Iterable[NetRole]) -> None:
                 place = f"{role.net_file.path}:{line}" if line else str(role.net_file.path)
                 raise NativeError(
                     f"{place}: layer '{layer.name}': '{caffe}' has no layer type '{layer.type}'"
-                    f"{suggestion(layer.type, known)}; use a tree that has it, or --engine torch"
+                    f"{_advice(layer.type, known)}, or --engine torch"
                 )
+
+
+def _advice(layer_type: str, known: Iterable[str]) -> str:
+    tree = tree_of_layer(layer_type)
+    if tree is None:
+        return f"{suggestion(layer_type, known)}; use a tree that has it"
+    return f"; {tree} has it: give one built from that with --caffe"
 
 
 def run_caffe_train(

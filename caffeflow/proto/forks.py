@@ -1,4 +1,4 @@
-"""Which fork of Caffe knows a field that the schema does not have.
+"""Which fork of Caffe knows a field that the schema does not have, or a layer type that BVLC's lacks.
 
 The schema is the union of BVLC Caffe and the SSD fork. A prototxt that fails to parse usually comes
 from a third tree; naming it tells the user which program made, or will accept, the file.
@@ -40,6 +40,30 @@ _FIELDS: Final[dict[tuple[str, str], str]] = {
     ("BatchNormParameter", "scale_bias"): "a field of NVIDIA Caffe; add a Scale layer with bias_term: true",
     ("ConvolutionParameter", "conv_algos_override"): "a field of NVIDIA Caffe; leave it out",
 }  # fmt: skip
+
+_SSD: Final = "the SSD fork (weiliu89/caffe, branch ssd, and the trees made from it)"
+_TREES: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        (
+            "AnnotatedData",
+            "DetectionEvaluate",
+            "DetectionOutput",
+            "MultiBoxLoss",
+            "Normalize",
+            "Permute",
+            "PriorBox",
+            "SmoothL1Loss",
+            "VideoData",
+        ),
+        _SSD,
+    ),
+    "ReLU6": "chuanqi305/ssd or jolibrain/caffe",
+}
+
+
+def tree_of_layer(layer_type: str) -> str | None:
+    """Returns the tree that a layer type of another fork than BVLC's is from, or None if it is of none."""
+    return _TREES.get(layer_type)
 
 
 def fork_of_field(message: str, field: str) -> str | None:

@@ -31,6 +31,8 @@ from caffeflow.proto.matching import CopyPlan
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import format_message, read_solver
 from caffeflow.workflows.detection_names import class_names_in, find_tally
+from caffeflow.workflows.preflight import preflight
+from caffeflow.workflows.preflight_findings import Flight
 from caffeflow.workflows.run_folder import RUNS, MetricsTable, RunFolder, read_record, runs_of
 from caffeflow.workflows.train_labels import check_labels, sources_of
 from caffeflow.workflows.train_record import Screen, TrainRecord, columns_of, draw
@@ -126,6 +128,8 @@ class _Training:
 
     def run(self) -> TrainReport:
         """Checks, makes the run folder, trains, and writes the last word."""
+        nets = self._nets
+        preflight(Flight(roles=[nets.train, *nets.tests], solver=nets.parameters), self._screen.note)
         session = self._opened.enter_context(self._open_session())
         prefix = _given_prefix(self._nets.parameters, self._settings.solver)
         if prefix is not None:

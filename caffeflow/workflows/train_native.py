@@ -10,13 +10,15 @@ from typing import Any, Final
 from uuid import uuid4
 
 from caffeflow.errors import CaffeflowError, UsageError
-from caffeflow.native.run import find_caffe, run_caffe_train
+from caffeflow.native.run import check_layer_types, find_caffe, run_caffe_train
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import format_message, read_solver
 from caffeflow.report.curves import kind_of
 from caffeflow.report.log import LogReader, Row
 from caffeflow.workflows.detection_names import class_names_in
+from caffeflow.workflows.preflight import preflight
+from caffeflow.workflows.preflight_findings import Flight
 from caffeflow.workflows.run_folder import MetricsTable, RunFolder
 from caffeflow.workflows.train_labels import sources_of
 from caffeflow.workflows.train_record import Screen, draw, keep_best, logged_class_figures, test_name
@@ -38,12 +40,17 @@ def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Scre
 
     Raises:
         NativeError: There is no caffe, it lacks a layer type, or it died.
+        DataError: The data do not fit the nets.
+        NetError: Parts of the nets do not fit together.
         UsageError: The options contradict each other.
     """
     caffe = find_caffe(settings.caffe)
     parameters = read_solver(settings.solver)
     train = train_net_of(parameters, solver_path=settings.solver)
     tests = test_nets_of(parameters, solver_path=settings.solver)
+    roles = [train, *tests]
+    check_layer_types(caffe, roles)
+    preflight(Flight(roles=roles, engine="caffe", solver=parameters), screen.note)
     with ExitStack() as opened:
         if folder is None:
             folder = opened.enter_context(_new_folder(settings, train, caffe))
@@ -51,7 +58,7 @@ def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Scre
             folder.go_on()
         _put_in(parameters, settings, folder)
         folder.keep("solver.prototxt", format_message(parameters))
-        for role in (train, *tests):
+        for role in roles:
             if role.net_file.path.resolve() != settings.solver.resolve():
                 folder.keep(role.net_file.path.name, role.net_file.path.read_text(encoding="utf-8-sig"))
         snapshot = _newest_state(parameters.snapshot_prefix) if settings.resume else None

@@ -246,7 +246,7 @@ def _scored_labels(net: Net) -> list[int]:
     if len(layers) != 1:
         return []
     (params,) = layers
-    return [label for label in range(params.num_classes) if label != params.background]
+    return list(params.labels)
 
 
 def _blobs(net: Net) -> list[str]:

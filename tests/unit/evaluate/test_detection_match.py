@@ -67,7 +67,7 @@ def test_without_a_background_every_label_is_listed() -> None:
     rows = match(
         np.full((1, 7), -1, np.float32),
         np.zeros((1, 8), np.float32),
-        MatchRule(num_classes=2, background=None),
+        MatchRule(num_classes=2, background=-1),
     )
     assert rows[:, 1].tolist() == [0, 1]
     assert rows[:, 2].tolist() == [1, 0]
