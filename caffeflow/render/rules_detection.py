@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from caffeflow.errors import TemplateError
 from caffeflow.render.labels import LABEL_MAP
 from caffeflow.render.resolve import Resolution
-from caffeflow.render.rules_net import check_refused, origin_of
+from caffeflow.render.rules_net import check_refused, check_task, origin_of
+from caffeflow.render.variables import AUTO
 
 
 def complete_detection(resolution: Resolution) -> None:
@@ -17,7 +17,7 @@ def complete_detection(resolution: Resolution) -> None:
     Raises:
         TemplateError: Values that exclude one another or do not fit the dataset.
     """
-    _check_task(resolution)
+    check_task(resolution)
     _decide_classes(resolution)
     _name_new_layers(resolution)
     _check_ratios(resolution)
@@ -25,15 +25,6 @@ def complete_detection(resolution: Resolution) -> None:
     _name_sources(resolution)
     _decide_augmentation(resolution)
     _fit_test_batch(resolution)
-
-
-def _check_task(resolution: Resolution) -> None:
-    dataset = resolution.dataset
-    if dataset.task != "detection":
-        raise TemplateError(
-            f"{resolution.net.name} detects objects, but dataset '{dataset.name}' has no boxes, only a class"
-            " for each image; give --data a dataset that caffeflow prepare voc, coco or kitti made"
-        )
 
 
 def _decide_classes(resolution: Resolution) -> None:
@@ -52,10 +43,25 @@ def _name_new_layers(resolution: Resolution) -> None:
     classes, dataset = resolution["net.classes"], resolution.dataset
     if published is None or classes == published.classes:
         resolution.fill("net.conf_suffix", "", "as many classes as published")
+        _note_other_classes(resolution)
         return
     is_own = dataset.is_missing and "net.classes" in resolution.given
     name = f"{classes}classes" if is_own else re.sub(r"\W+", "_", dataset.name)
     resolution.fill("net.conf_suffix", f"_{name}", f"{classes} classes, {published.classes} published")
+
+
+def _note_other_classes(resolution: Resolution) -> None:
+    """Says so where the number of classes is the published one by chance only."""
+    net, dataset = resolution.net, resolution.dataset
+    if net.published is None or dataset.is_missing or resolution["net.conf_suffix"]:
+        return
+    usual = net.dataset.class_names
+    if dataset.class_names[1:] != usual[1:] and usual:
+        resolution.notes.append(
+            f"'{dataset.name}' has as many classes as {net.published.model}, but others: the layers that score"
+            " them keep their names, so published weights load there too;"
+            f" --set net.conf_suffix=_{dataset.name} starts them anew"
+        )
 
 
 def _check_ratios(resolution: Resolution) -> None:
@@ -74,18 +80,17 @@ def _name_sources(resolution: Resolution) -> None:
         usual = path or dataset.folder / f"{split}_lmdb"
         resolution.fill(f"data.{variable}_source", places.written(usual), origin)
     resolution.fill("data.label_map_file", places.written(places.out_dir / LABEL_MAP), "the output folder")
-    if not resolution["data.boxes_in_pixels"]:
-        if "data.name_size_file" in resolution.given:
-            resolution.put("data.boxes_in_pixels", True, "data.name_size_file is given")
-        else:
-            resolution.put("data.name_size_file", "", "boxes_in_pixels is false")
-        return
-    if dataset.name_size is None and "data.name_size_file" not in resolution.given:
+    if "data.name_size_file" in resolution.given and "data.boxes_in_pixels" not in resolution.given:
+        resolution.put("data.boxes_in_pixels", True, "data.name_size_file is given")
+    if dataset.name_size is not None:
+        resolution.fill("data.name_size_file", places.written(dataset.name_size), origin)
+    resolution.fill("data.test_images", dataset.val_count, origin)
+    needs = "boxes_in_pixels" if resolution["data.boxes_in_pixels"] else "results_dir"
+    if resolution[f"data.{needs}"] and resolution["data.name_size_file"] == AUTO:
         raise TemplateError(
-            f"data.boxes_in_pixels: dataset '{dataset.name}' has no file of its test images' sizes; give"
+            f"data.{needs}: dataset '{dataset.name}' has no file of its test images' sizes; give"
             " --set data.name_size_file=…"
         )
-    resolution.fill("data.name_size_file", places.written(dataset.name_size or Path()), origin)
 
 
 def _decide_augmentation(resolution: Resolution) -> None:

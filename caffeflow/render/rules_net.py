@@ -14,6 +14,7 @@ def complete_net(resolution: Resolution) -> None:
     Raises:
         TemplateError: Values that exclude one another.
     """
+    check_task(resolution)
     dataset = resolution.dataset
     origin = origin_of(resolution)
     resolution.fill("net.classes", dataset.classes, origin)
@@ -23,6 +24,26 @@ def complete_net(resolution: Resolution) -> None:
     overlay_small_input(resolution)
     _decide_top5(resolution)
     check_refused(resolution)
+
+
+def check_task(resolution: Resolution) -> None:
+    """Refuses a dataset that was made for another kind of net.
+
+    Raises:
+        TemplateError: It has boxes and the net classifies, or the other way round.
+    """
+    net, dataset = resolution.net, resolution.dataset
+    if dataset.task == net.task.name:
+        return
+    if net.task.name == "detection":
+        raise TemplateError(
+            f"{net.name} detects objects, but dataset '{dataset.name}' has no boxes, only a class for each"
+            " image; give --data a dataset that caffeflow prepare voc, coco or kitti made"
+        )
+    raise TemplateError(
+        f"{net.name} classifies images, but dataset '{dataset.name}' has boxes; give --data another dataset, or"
+        " render a net that detects, such as ssdlite-voc"
+    )
 
 
 def origin_of(resolution: Resolution) -> str:
