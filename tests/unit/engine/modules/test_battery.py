@@ -41,15 +41,19 @@ def test_layer(case, check):
 def test_every_type_has_a_spec_a_module_and_a_case():
     tested = {case.type for case in CASES}
     assert set(SPECS) == set(MODULES) == tested
-    assert len(tested) == 43
-    assert len({case.id for case in CASES}) == len(CASES) == 171
+    assert len(tested) == 51
+    assert len({case.id for case in CASES}) == len(CASES) == 292
 
 
 @pytest.mark.parametrize(
     ("folder", "others"),
     [
         ("layers", {"__init__", "spec", "params", "inference", "unsupported", "boxes", "tf_padding"}),
-        ("engine/modules", {"__init__", "registry", "boxes", "multibox_matching", "nms", "pixel_boxes"}),
+        (
+            "engine/modules",
+            {"__init__", "registry", "boxes", "nms", "pixel_boxes"}
+            | {f"multibox_{part}" for part in ("heads", "matching", "mining", "terms")},
+        ),
     ],
 )
 def test_the_list_of_families_is_the_folder(folder, others):
@@ -60,7 +64,7 @@ def test_the_list_of_families_is_the_folder(folder, others):
         line for line in (path / "__init__.py").read_text().splitlines() if line.startswith("from caffe")
     ]
     assert listed == [f"from {package} import {family} as {family}" for family in families]
-    assert len(families) == 20
+    assert len(families) == 27
 
 
 def test_a_type_cannot_have_two_modules():
