@@ -33,6 +33,10 @@ def without_places(layer: LayerParameter) -> LayerParameter:
     kept.CopyFrom(layer)
     kept.data_param.ClearField("source")
     kept.annotated_data_param.ClearField("label_map_file")
+    kept.detection_evaluate_param.ClearField("name_size_file")
+    if kept.detection_output_param.HasField("save_output_param"):
+        for field in ("output_directory", "label_map_file", "name_size_file"):
+            kept.detection_output_param.save_output_param.ClearField(field)
     return kept
 
 
