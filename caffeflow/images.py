@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from caffeflow.errors import DataError
 
 Image = NDArray[np.uint8]
+Pixels = TypeVar("Pixels", bound=NDArray[Any])  # bytes, or the floats of records that hold such
 Mode = Literal["color", "gray", "unchanged"]
 Reason = Literal["empty", "truncated", "corrupt", "16-bit", "unsupported"]
 Interpolation = Literal["LINEAR", "AREA", "NEAREST", "CUBIC", "LANCZOS4"]
@@ -186,9 +187,9 @@ def resize(image: Image, height: int, width: int, interpolation: Interpolation) 
 
 
 def surround(
-    image: Image, margins: tuple[int, int, int, int], value: Sequence[float] = (), *,
+    image: Pixels, margins: tuple[int, int, int, int], value: Sequence[float] = (), *,
     padding: Padding = "CONSTANT",
-) -> Image:  # fmt: skip
+) -> Pixels:  # fmt: skip
     """Returns the picture with margins around it.
 
     Args:
@@ -198,24 +199,22 @@ def surround(
         padding: What the margins show.
     """
     wider: Any = cv2.copyMakeBorder(image, *margins, _PADDINGS[padding], value=tuple(value))
-    return _as_image(wider)
+    return cast("Pixels", wider)
 
 
-def mirrored(image: Image) -> Image:
+def mirrored(image: Pixels) -> Pixels:
     """Returns the picture with left and right exchanged."""
-    flipped: Any = cv2.flip(image, 1)
-    return _as_image(flipped)
+    return cast("Pixels", cv2.flip(image, 1))
 
 
-def planes_of(image: Image) -> list[Image]:
+def planes_of(image: Pixels) -> list[Pixels]:
     """Returns each channel as an array (H, W) of its own."""
-    return [image] if image.ndim == 2 else list(map(_as_image, cv2.split(image)))
+    return [image] if image.ndim == 2 else [cast("Pixels", plane) for plane in cv2.split(image)]
 
 
-def from_planes(planes: Image) -> Image:
+def from_planes(planes: Pixels) -> Pixels:
     """Returns planes (C, H, W) as a picture: (H, W) if it is one plane."""
-    merged: Any = planes[0] if len(planes) == 1 else cv2.merge(list(planes))
-    return _as_image(merged)
+    return cast("Pixels", planes[0] if len(planes) == 1 else cv2.merge(list(planes)))
 
 
 def look_up(image: Image, table: Image) -> Image:
@@ -285,6 +284,13 @@ def draw_text(image: Image, text: str, *, x: int, y: int, height: int) -> None:
     """Draws black ASCII text `height` pixels high into a picture, with its baseline's left end at (x, y)."""
     scale = cv2.getFontScaleFromHeight(cv2.FONT_HERSHEY_SIMPLEX, height)
     cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def text_width(text: str, *, height: int) -> int:
+    """Returns how many pixels wide `draw_text` draws a text."""
+    scale = cv2.getFontScaleFromHeight(cv2.FONT_HERSHEY_SIMPLEX, height)
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    return int(width)
 
 
 def sniff(data: bytes) -> str | None:

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
+from caffeflow.proto.labelmap import BACKGROUND
 from caffeflow.report.tables import table
-from caffeflow.workflows.dataset import Counted, Shown
+from caffeflow.workflows.dataset import Counted, CountedBoxes, Shown
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -36,10 +37,16 @@ def render(shown: Shown) -> RenderableType:
 def describe(manifest: Manifest, path: str, *, remark: str = "") -> Iterator[RenderableType]:
     """Yields a dataset's facts, splits, classes and mean."""
     size = shape_text((manifest.channels, manifest.height, manifest.width))
-    yield f"{path}: {manifest.backend}, {manifest.encode}, {size}, {manifest.classes:,} classes{remark}"
+    has_boxes = manifest.task == "detection"
+    named = [label for label, name in enumerate(manifest.class_names) if name and label != BACKGROUND]
+    known = named if has_boxes else range(manifest.classes)
+    kind = f"{len(known):,} classes" + (" of objects, beside the background" if has_boxes else "")
+    yield f"{path}: {manifest.backend}, {manifest.encode}, {size}, {kind}{remark}"
     yield _splits(manifest)
+    if has_boxes:
+        yield _boxes(manifest)
     labels = {name: split.labels for name, split in manifest.splits.items()}
-    yield from _classes(labels, range(manifest.classes), manifest.class_names)
+    yield from _classes(labels, known, manifest.class_names, of="boxes" if has_boxes else "images")
     if manifest.mean is None:
         yield "mean: none, since the images differ in size or there is no train split"
         return
@@ -61,17 +68,33 @@ def _splits(manifest: Manifest) -> Table:
     return table(("split", ">written", "left out", "odd but taken", "in"), rows)
 
 
+def _boxes(manifest: Manifest) -> Table:
+    rows = []
+    for name, split in manifest.splits.items():
+        boxes = split.boxes or 0
+        per_image = f"{boxes / split.count:.1f}" if split.count else ""
+        rows.append(
+            (name, f"{boxes:,}", per_image, _counts(split.rejected_boxes or {}), _sides(split.box_sides))
+        )
+    return table(("split", ">boxes", ">an image", "left out", "sides, as share of the image's"), rows)
+
+
+def _sides(sides: tuple[float, float] | None) -> str:
+    """Returns how large boxes are: the side of a square of the same share of the image's area."""
+    return "" if sides is None else f"{100 * sides[0]:.1f} % to {100 * sides[1]:.1f} %"
+
+
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {what}" for what, count in counts.items()) or "0"
 
 
 def _classes(
-    counts_of: Mapping[str, Mapping[int, int]], labels: Sequence[int], names: Sequence[str]
+    counts_of: Mapping[str, Mapping[int, int]], labels: Sequence[int], names: Sequence[str], *, of: str
 ) -> Iterator[RenderableType]:
     """Yields the histogram: a table of few classes, a line for each split of many."""
     if len(labels) > _LISTED_CLASSES:
         for split, counts in counts_of.items():
-            yield f"{split}: {_spread(counts, labels, names)}"
+            yield f"{split}: {_spread(counts, labels, names, of=of)}"
         return
     rows = []
     for label in labels:
@@ -80,12 +103,12 @@ def _classes(
     yield table(("label", "class", *(f">{split}" for split in counts_of)), rows)
 
 
-def _spread(counts: Mapping[int, int], labels: Sequence[int], names: Sequence[str]) -> str:
+def _spread(counts: Mapping[int, int], labels: Sequence[int], names: Sequence[str], *, of: str) -> str:
     found = {label: counts.get(label, 0) for label in labels}
     fewest, most = (pick(found, key=found.__getitem__) for pick in (min, max))
     first, last = (f"{label} ({names[label]})" if names else str(label) for label in (fewest, most))
     return (
-        f"{found[fewest]:,} to {found[most]:,} images a class, median {median(found.values()):,.0f}; "
+        f"{found[fewest]:,} to {found[most]:,} {of} a class, median {median(found.values()):,.0f}; "
         f"fewest {first}, most {last}"
     )
 
@@ -105,7 +128,21 @@ def _counted(counted: Counted, path: str) -> Iterator[RenderableType]:
     yield table(("size", ">records"), shapes[:_LISTED_CLASSES])
     if len(shapes) > _LISTED_CLASSES:
         yield f"and {len(shapes) - _LISTED_CLASSES:,} other sizes"
-    if min(counted.labels, default=0) < 0:
+    if counted.boxes is None and min(counted.labels, default=0) < 0:
         yield f"labels: {min(counted.labels)} to {max(counted.labels)}; Caffe expects them from 0 on"
-    yield from _classes({"records": counted.labels}, sorted(counted.labels), ())
+    kind = "records" if counted.boxes is None else "boxes"
+    yield from _classes({kind: counted.labels}, sorted(counted.labels), (), of=kind)
     yield from counted.broken
+    if counted.boxes is not None:
+        yield from _counted_boxes(counted.boxes, counted.count)
+
+
+def _counted_boxes(boxes: CountedBoxes, records: int) -> Iterator[str]:
+    per_image = boxes.count / records
+    yield (
+        f"boxes: {boxes.count:,}, {per_image:.1f} an image, {boxes.difficult:,} difficult, {boxes.outside:,} "
+        f"outside the image in part; {boxes.images_without:,} images without"
+    )
+    if boxes.sides is not None:
+        yield f"sides of boxes, as share of the image's: {_sides(boxes.sides)}"
+    yield from boxes.wrong

@@ -50,7 +50,8 @@ def _report(report: Report) -> RenderableType:
 
 def _tail(report: Report) -> Iterator[str]:
     manifest = report.manifest
-    if any(split.rejected for split in manifest.splits.values()):
+    splits = manifest.splits.values()
+    if any(split.rejected or split.rejected_boxes for split in splits):
         yield f"left out: see {report.out_dir / REJECTS_NAME}"
     if report.images_per_s:
         yield f"speed: {report.images_per_s:,.0f} images/s"
@@ -58,7 +59,9 @@ def _tail(report: Report) -> Iterator[str]:
 
 
 def _net_for(manifest: Manifest) -> str:
-    """Returns a net that takes images of this size."""
+    """Returns a net that takes images of this size, or finds boxes."""
+    if manifest.task == "detection":
+        return "ssdlite-coco" if manifest.source == "coco" else "ssdlite-voc"
     side = min(manifest.height or 256, manifest.width or 256)
     if side < 32:
         return "lenet"

@@ -114,6 +114,7 @@ def _split(run: BuildRun, split: str, part: Written) -> Split:
         labels=ordered(tally.labels),
         digest=digest.label_of(tally.chain),
         boxes=tally.boxes if has_boxes else None,
+        box_sides=(round(tally.sides[0], 6), round(tally.sides[1], 6)) if tally.sides else None,
         rejected_boxes=ordered(rejected_boxes) if has_boxes else None,
         name_size=part.name_size,
     )

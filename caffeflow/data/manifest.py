@@ -35,6 +35,8 @@ class Split:
         labels: Records of each label that occurs; for detection, boxes.
         digest: `sha256:…` over all keys and values, or list lines and file contents, in order.
         boxes: Written, for detection.
+        box_sides: The smallest and the largest box, as side of a square of its share of the image; for
+            detection, unless there is no box.
         rejected_boxes: How many were left out of images that stayed, by reason; for detection.
         name_size: The file of name, height and width of each image, relative; val of detection has one.
     """
@@ -47,6 +49,7 @@ class Split:
     labels: Mapping[int, int]
     digest: str
     boxes: int | None = None
+    box_sides: tuple[float, float] | None = None
     rejected_boxes: Mapping[str, int] | None = None
     name_size: str | None = None
 
@@ -143,4 +146,5 @@ def _manifest_from(fields: Any, path: Path) -> Manifest:
 
 def _split_from(fields: dict[str, Any]) -> Split:
     labels = {int(label): count for label, count in fields["labels"].items()}
-    return Split(**fields | {"labels": labels})
+    sides = fields.get("box_sides")
+    return Split(**fields | {"labels": labels, "box_sides": None if sides is None else tuple(sides)})

@@ -82,6 +82,13 @@ def box_faults(corners: NDArray[np.float32]) -> Sequence[str | None]:
     return faults
 
 
+def box_sides(corners: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Returns how large boxes (B, 4) are: the square root of each one's share of the image's area."""
+    extent = np.maximum(corners[:, 2:] - corners[:, :2], 0)
+    sides: NDArray[np.float32] = np.sqrt(extent[:, 0] * extent[:, 1])
+    return sides
+
+
 def _shown(box: Box) -> str:
     corners = ",".join(f"{value:g}" for value in (box.xmin, box.ymin, box.xmax, box.ymax))
     return f"label {box.label} at {corners}"

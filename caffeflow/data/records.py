@@ -14,7 +14,8 @@ from typing import Protocol
 
 from caffeflow import images
 from caffeflow.data.digest import record_digest
-from caffeflow.data.readers.datum import DatumParser, Planes, as_planes
+from caffeflow.data.readers.annotated import AnnotatedParser, Boxes, is_annotated
+from caffeflow.data.readers.datum import DatumParser, Planes, Record, as_planes
 from caffeflow.data.readers.image_list import read_image_list
 from caffeflow.data.readers.lmdb import LmdbReader
 from caffeflow.errors import DataError
@@ -31,12 +32,21 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A record as a reader sees it; `form` is `raw`, or the kind of file."""
+    """A record as a reader sees it.
+
+    Attributes:
+        label: Of the Datum.
+        planes: (C, H, W).
+        form: `raw`, or the kind of file.
+        digest: See `digest.py`.
+        boxes: (B, 7), see `readers.annotated.COLUMNS`; None for a record with a label only.
+    """
 
     label: int
     planes: Planes
     form: str
     digest: bytes
+    boxes: Boxes | None = None
 
 
 class Records(Protocol):
@@ -59,12 +69,16 @@ class Records(Protocol):
 
 
 class LmdbRecords:
-    """The records of an LMDB of Datums, decoded as Caffe's Data layer does."""
+    """The records of an LMDB, decoded as Caffe's layers Data and AnnotatedData do.
+
+    Whether they are Datums or AnnotatedDatums, the first one tells.
+    """
 
     def __init__(self, path: Path) -> None:
         self._reader = LmdbReader(path)
-        self._parser = DatumParser(path)
         self.count = self._reader.count
+        _, first = next(self._reader.records())
+        self._parser = (AnnotatedParser if is_annotated(first) else DatumParser)(path)
 
     def once(self, *, step: int = 1) -> Iterator[Stored]:
         """Yields every `step`-th record, in order."""
@@ -74,10 +88,14 @@ class LmdbRecords:
     def read(self, stored: Stored) -> Seen:
         """Returns a record decoded."""
         assert stored.value is not None, "a record of a list was given to an LMDB"  # noqa: S101 - our own mix-up
-        record = self._parser.parse(stored.key, stored.value)
+        parsed = self._parser.parse(stored.key, stored.value)
+        if isinstance(parsed, Record):
+            record, boxes = parsed, None
+        else:
+            record, boxes = parsed.datum, parsed.boxes if parsed.type is not None else None
         form = "raw" if record.encoded is None else images.sniff(record.encoded) or "unknown"
         digest = record_digest(stored.key, stored.value)
-        return Seen(record.label, record.pixels("unchanged"), form, digest)
+        return Seen(record.label, record.pixels("unchanged"), form, digest, boxes)
 
     def close(self) -> None:
         """Closes the database."""

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from caffeflow.data import digest
 from caffeflow.data.convert import Converted, Rejected
-from caffeflow.data.placed_boxes import PlacedBoxes
+from caffeflow.data.placed_boxes import PlacedBoxes, box_sides
 
 T = TypeVar("T", int, str)
 
@@ -24,6 +24,7 @@ class Tally:
         chain: The digest of these records, see `digest.py`.
         shape: (C, H, W) of the records, None where they differ; empty before the first.
         labels: Records of each label; with boxes, boxes of each label.
+        sides: Of the smallest and the largest box, see `box_sides`; empty before the first.
         rejected: Images left out, by reason.
         rejected_boxes: Boxes left out of images that stayed, by reason.
         unusual: What was taken although odd, images and boxes, by kind.
@@ -35,6 +36,7 @@ class Tally:
     chain: bytes = digest.CHAIN_START
     shape: tuple[int | None, ...] = ()
     labels: Counter[int] = field(default_factory=Counter)
+    sides: tuple[float, ...] = ()
     rejected: Counter[str] = field(default_factory=Counter)
     rejected_boxes: Counter[str] = field(default_factory=Counter)
     unusual: Counter[str] = field(default_factory=Counter)
@@ -64,6 +66,9 @@ class Tally:
     def _add_boxes(self, boxes: PlacedBoxes) -> None:
         self.boxes += len(boxes.labels)
         self.labels.update(boxes.labels)
+        if boxes.labels:
+            found = box_sides(boxes.corners).tolist()
+            self.sides = (min((*self.sides, *found)), max((*self.sides, *found)))
         for fault in boxes.faults:
             if fault.is_dropped:
                 self.rejected_boxes[fault.reason] += 1
@@ -79,6 +84,7 @@ class Tally:
             "chain": self.chain.hex(),
             "shape": list(self.shape),
             "labels": ordered(self.labels),
+            "sides": list(self.sides),
             "rejected": ordered(self.rejected),
             "rejected_boxes": ordered(self.rejected_boxes),
             "unusual": ordered(self.unusual),
@@ -94,6 +100,7 @@ class Tally:
             chain=bytes.fromhex(fields["chain"]),
             shape=tuple(fields["shape"]),
             labels=Counter({int(label): count for label, count in fields["labels"].items()}),
+            sides=tuple(fields["sides"]),
             rejected=Counter(fields["rejected"]),
             rejected_boxes=Counter(fields["rejected_boxes"]),
             unusual=Counter(fields["unusual"]),

@@ -13,10 +13,12 @@ from typing import Final
 
 from caffeflow import images
 from caffeflow.data import digest
+from caffeflow.data.box_census import BoxCensus
 from caffeflow.data.folder import LABELS_NAME
 from caffeflow.data.manifest import Manifest, Split, read_manifest
 from caffeflow.data.pipeline import ordered_map, window_for
 from caffeflow.data.records import Records, Seen, Stored, open_records
+from caffeflow.data.verify_boxes import check_boxes, check_label_map, check_name_size
 from caffeflow.errors import CaffeflowError, DataError
 from caffeflow.proto.binary import read_binaryproto
 from caffeflow.system import usable_cores
@@ -40,7 +42,8 @@ class Census:
 
     Attributes:
         count: All of them.
-        labels: Records of each label.
+        labels: Records of each label; of records with boxes, these.
+        boxes: What is known of them.
         shapes: Records of each (C, H, W).
         forms: Records of each form: `raw`, `jpeg`, `png`.
         broken: Sentences about those that cannot be decoded; they are in `count` alone.
@@ -50,19 +53,24 @@ class Census:
 
     count: int = 0
     labels: Counter[int] = field(default_factory=Counter)
+    boxes: BoxCensus = field(default_factory=BoxCensus)
     shapes: Counter[tuple[int, ...]] = field(default_factory=Counter)
     forms: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     chain: bytes = digest.CHAIN_START
     disorder: tuple[str, str] | None = None
 
-    def add(self, seen: Seen | str) -> None:
+    def add(self, seen: Seen | str, name: str) -> None:
         """Counts a record, or a sentence about a broken one."""
         self.count += 1
         if isinstance(seen, str):
             self.broken.append(seen)
             return
-        self.labels[seen.label] += 1
+        if seen.boxes is None:
+            self.labels[seen.label] += 1
+        else:
+            self.labels.update(seen.boxes[:, 0].astype(int).tolist())
+            self.boxes.add(name, seen.boxes)
         self.shapes[seen.planes.shape] += 1
         self.forms[seen.form] += 1
         self.chain = digest.extend(self.chain, seen.digest)
@@ -78,19 +86,20 @@ def take_census(records: Records, on_progress: Callable[[int], None]) -> Census:
     images.use_one_thread()
     census = Census()
 
-    def read(stored: Stored) -> Seen | str:
+    def read(stored: Stored) -> tuple[Seen | str, str]:
+        name = os.fsdecode(stored.key)
         try:
-            return records.read(stored)
+            return records.read(stored), name
         except DataError as error:
-            return str(error)
+            return str(error), name
 
     workers = usable_cores()
     stored = _watching_order(records.once(), census)
     window = window_for(item_bytes=1 << 20, workers=workers)
     with closing(ordered_map(read, stored, workers=workers, window=window)) as chunks:
         for chunk in chunks:
-            for seen in chunk:
-                census.add(seen)
+            for seen, name in chunk:
+                census.add(seen, name)
             on_progress(census.count)
     return census
 
@@ -108,7 +117,7 @@ def verify(
         DataError: The folder holds no finished dataset.
     """
     manifest = read_manifest(folder)
-    problems = [*_check_mean(folder, manifest), *_check_labels_file(folder, manifest)]
+    problems = [*_check_mean(folder, manifest), *_check_names(folder, manifest)]
     seen = 0
     for name, split in manifest.splits.items():
 
@@ -122,6 +131,9 @@ def verify(
             continue
         with closing(records):
             census = take_census(records, tell)
+            if split.name_size is not None:
+                names = [os.fsdecode(stored.key).partition("_")[2] for stored in records.once()]
+                problems += check_name_size(folder / split.name_size, names)
         seen += census.count
         problems += [f"{name}: {problem}" for problem in _compare(census, split, manifest)]
     return Verdict(records=seen, problems=tuple(problems))
@@ -156,6 +168,8 @@ def _compare(census: Census, split: Split, manifest: Manifest) -> Iterator[str]:
         yield f"holds {census.count} records; the manifest says {split.count}"
     if census.disorder is not None:
         yield f"key '{census.disorder[1]}' after '{census.disorder[0]}': expected rising eight-digit numbers"
+    if manifest.task == "detection":
+        yield from check_boxes(census.boxes, census.labels, split, manifest)
     strange = sorted(label for label in census.labels if not 0 <= label < manifest.classes)
     if strange:
         yield f"label {strange[0]} is out of range: expected 0 to {manifest.classes - 1}"
@@ -182,7 +196,10 @@ def _check_mean(folder: Path, manifest: Manifest) -> Iterator[str]:
         yield f"mean: {manifest.mean.path} is {_shape(mean.shape[1:])}; expected {_shape(declared[1:])}"
 
 
-def _check_labels_file(folder: Path, manifest: Manifest) -> Iterator[str]:
+def _check_names(folder: Path, manifest: Manifest) -> Iterator[str]:
+    if manifest.label_map is not None:
+        yield from check_label_map(folder / manifest.label_map, manifest)
+        return
     if not manifest.class_names:
         return
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from caffeflow import images
 from caffeflow.data import verify as checks
+from caffeflow.data.box_census import BoxCensus
 from caffeflow.data.manifest import Manifest, read_manifest
 from caffeflow.data.records import Records, open_records
 from caffeflow.data.sheet import contact_sheet
@@ -19,14 +20,30 @@ OnProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class CountedBoxes:
+    """The boxes of a bare LMDB; `sides` of the smallest and largest, `wrong` as sentences."""
+
+    count: int
+    images_without: int
+    difficult: int
+    outside: int
+    sides: tuple[float, float] | None
+    wrong: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counted:
-    """What a bare LMDB or list holds; sizes are texts such as `3x28x28`, the most frequent first."""
+    """What a bare LMDB or list holds; sizes are texts such as `3x28x28`, the most frequent first.
+
+    `labels` counts boxes where there are boxes, and `boxes` is None where there are none of them.
+    """
 
     count: int
     labels: Mapping[int, int]
     shapes: Mapping[str, int]
     forms: Mapping[str, int]
     broken: tuple[str, ...]
+    boxes: CountedBoxes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +123,18 @@ def _count(records: Records, path: Path, on_progress: OnProgress) -> Counted:
         shapes={"x".join(map(str, shape)): count for shape, count in census.shapes.most_common()},
         forms=dict(census.forms.most_common()),
         broken=tuple(census.broken[: checks.LISTED]),
+        boxes=_boxes(census.boxes) if census.boxes.records else None,
+    )
+
+
+def _boxes(census: BoxCensus) -> CountedBoxes:
+    return CountedBoxes(
+        count=census.count,
+        images_without=census.empty,
+        difficult=census.difficult,
+        outside=census.outside,
+        sides=census.sides,
+        wrong=tuple(census.wrong[: checks.LISTED]),
     )
 
 

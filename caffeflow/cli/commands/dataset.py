@@ -19,7 +19,9 @@ def command() -> None:
 
 @command.command(epilog="Example: caffeflow dataset show data/digits --sheet digits.png --count 64")
 @click.argument("path", metavar="FOLDER|LMDB|LIST", type=options.ANY_PATH)
-@click.option("--sheet", type=options.FILE, metavar="PNG", help="Draw records, labels below, into this file.")
+@click.option(
+    "--sheet", type=options.FILE, metavar="PNG", help="Draw records with labels or boxes into this file."
+)
 @click.option("--count", type=click.IntRange(min=1), default=64, show_default=True, help="Of the sheet.")
 @click.option("--split", help="The split that the sheet shows [default: the first].")
 @click.option("--root", type=options.FOLDER, help="Where a bare list's paths start [default: its folder].")
@@ -34,7 +36,7 @@ def show(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Show counts, sizes, classes and settings of a dataset.
+    """Show counts, sizes, classes, boxes and settings of a dataset.
 
     An LMDB folder or a list file of Caffe's own tools is decoded and counted record by record.
     """
@@ -56,7 +58,7 @@ def show(
 @click.argument("folder", type=options.ANY_PATH)
 @options.json_output
 def verify(folder: Path, as_json: bool) -> None:
-    """Decode every record, and check keys, labels, sizes and digest against what was written.
+    """Decode every record, and check keys, labels, sizes, boxes and digest against what was written.
 
     Ends with 1 if something is wrong.
     """

@@ -81,6 +81,11 @@ def _split(value: Buffer) -> tuple[Buffer, caffe_pb2.AnnotatedDatum]:
     return whole.datum.SerializeToString(), whole
 
 
+def is_annotated(value: Buffer) -> bool:
+    """Tells whether a record is an AnnotatedDatum, as all tools write one: a Datum begins otherwise."""
+    return find_datum(value) is not None
+
+
 def find_datum(value: Buffer) -> slice | None:
     """Returns where the Datum lies in an AnnotatedDatum, or None if the record does not begin with it."""
     if len(value) < 2 or value[0] != _DATUM_TAG:

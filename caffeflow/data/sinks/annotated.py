@@ -80,7 +80,12 @@ def _listed(job: Job) -> bytes:
 
 
 def _name_size(job: Job, picture: Picture) -> bytes:
-    """Returns the line of an image; it is read by blanks, so the name must have none."""
+    """Returns the line of an image in `test_name_size.txt`."""
     height, width = picture.original
     name = job.annotation.image_id if job.annotation is not None else ""
-    return os.fsencode(f"{_BLANKS.sub('_', name or PurePosixPath(job.name).stem)} {height} {width}")
+    return os.fsencode(f"{without_blanks(name or PurePosixPath(job.name).stem)} {height} {width}")
+
+
+def without_blanks(name: str) -> str:
+    """Returns a name as a file that is read by blanks can hold it."""
+    return _BLANKS.sub("_", name)
