@@ -12,7 +12,6 @@ from caffeflow.render.catalog import find_net, net_names
 from caffeflow.render.render import render_in_memory
 
 NETS = Path(__file__).resolve().parent / "nets"
-STAGES = ("train_val", "deploy", "solver")
 
 
 def cases() -> Iterator[tuple[str, str, str]]:
@@ -24,9 +23,10 @@ def cases() -> Iterator[tuple[str, str, str]]:
 
 
 def texts(net: str, variant: str) -> dict[str, str]:
-    """Returns the texts of a net's prototxts by stage, with paths that no machine has."""
+    """Returns the texts of a net's prototxts by name (`deploy`, `solver`), with paths that no machine has."""
     rendered = render_in_memory(net, variant=variant or None, working_dir=Path("/somewhere"))
-    return {stage: rendered.texts[f"{stage}.prototxt"] for stage in STAGES}
+    ending = ".prototxt"
+    return {name.removesuffix(ending): text for name, text in rendered.texts.items() if name.endswith(ending)}
 
 
 def regenerate() -> None:

@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.message import Message
 
 from caffeflow.layers.inference import infer
-from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
+from caffeflow.proto.caffe_pb2 import LabelMap, LayerParameter, NetParameter, SolverParameter
 from caffeflow.proto.graph import build_graph
 from caffeflow.proto.net import Phase, filter_net, net_state
 from caffeflow.proto.text import parse
@@ -20,6 +20,13 @@ from tests.golden import regenerate
 
 GOLDEN = Path(regenerate.__file__).parent / "nets"
 CASES = list(regenerate.cases())
+CLASSIFIERS = [case for case in CASES if find_net(case[1]).task.name == "classification"]
+KINDS: dict[str, type[Message]] = {
+    "solver": SolverParameter,
+    "solver_train": SolverParameter,
+    "solver_test": SolverParameter,
+    "labelmap": LabelMap,
+}
 STAGES: tuple[tuple[str, Phase], ...] = (("train_val", "TRAIN"), ("train_val", "TEST"), ("deploy", "TEST"))
 
 
@@ -34,12 +41,12 @@ def layers(net: str, stage: str, *, phase: Phase = "TEST", **variables: str) -> 
 
 
 def test_the_sweep_has_this_size() -> None:
-    assert len(net_names()) == 11
-    assert len(CASES) == 13
-    assert len(list(GOLDEN.glob("*.prototxt"))) == 13 * 3
+    assert len(net_names()) == 16
+    assert (len(CASES), len(CLASSIFIERS)) == (18, 13)
+    assert len(list(GOLDEN.glob("*.prototxt"))) == 13 * 3 + 5 * 6
 
 
-@pytest.mark.parametrize(("golden", "net", "variant"), CASES)
+@pytest.mark.parametrize(("golden", "net", "variant"), CLASSIFIERS)
 @pytest.mark.parametrize(("stage", "phase"), STAGES)
 def test_shapes_fit_and_the_ends_are_a_classifier_s(
     golden: str, net: str, variant: str, stage: str, phase: Phase
@@ -63,7 +70,7 @@ def test_shapes_fit_and_the_ends_are_a_classifier_s(
 @pytest.mark.parametrize(("golden", "net", "variant"), CASES)
 def test_defaults_are_the_golden_files_as_messages(golden: str, net: str, variant: str) -> None:
     for stage, text in regenerate.texts(net, variant).items():
-        kind: type[Message] = SolverParameter if stage == "solver" else NetParameter
+        kind = KINDS.get(stage, NetParameter)
         stored = (GOLDEN / f"{golden}.{stage}.prototxt").read_text()
         assert parse(text, kind(), source="rendered") == parse(stored, kind(), source=golden), (
             f"{golden}.{stage} has changed; if that is meant: python -m tests.golden.regenerate"
@@ -124,7 +131,7 @@ def test_options_give_nets_that_caffe_would_take(net: str, options: dict[str, An
     assert check(rendered.texts, out_dir=Path("models"), record_shape=record).macs > 0
 
 
-@pytest.mark.parametrize(("golden", "net", "variant"), CASES)
+@pytest.mark.parametrize(("golden", "net", "variant"), CLASSIFIERS)
 def test_nothing_that_plain_caffe_lacks_stands_in_a_default(golden: str, net: str, variant: str) -> None:
     for stage in ("train_val", "deploy"):
         types = {layer.type for layer in net_of(regenerate.texts(net, variant)[stage], "TRAIN").layer}
@@ -132,7 +139,7 @@ def test_nothing_that_plain_caffe_lacks_stands_in_a_default(golden: str, net: st
         assert "round_mode" not in regenerate.texts(net, variant)[stage]
 
 
-@pytest.mark.parametrize(("golden", "net", "variant"), CASES)
+@pytest.mark.parametrize(("golden", "net", "variant"), CLASSIFIERS)
 def test_both_stages_have_the_same_body(golden: str, net: str, variant: str) -> None:
     texts = regenerate.texts(net, variant)
     bodies = []

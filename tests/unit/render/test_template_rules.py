@@ -17,12 +17,17 @@ from caffeflow.render.environment import environment
 TEMPLATES = resources.templates_dir()
 BLOCKS = sorted(TEMPLATES.glob("blocks/*.j2"))
 NETS = sorted(TEMPLATES.glob("nets/*.j2"))
-OTHERS = sorted(TEMPLATES.glob("s*/*.j2"))
+OTHERS = sorted(TEMPLATES.glob("s*/*.j2"))  # solvers and scripts
 GROUPS = ("net", "data", "solver")
 # Macros that make a part of a layer, a comment or a number, not layers.
-FRAGMENTS = {"header", "filler", "learning", "transform", "divisible", "unactivated"}
+FRAGMENTS = {
+    "header", "filler", "learning", "transform", "unactivated", "resizing", "augmentation", "samplers",
+    "rates", "update_rule", "divisible", "halved", "prior_size", "prior_count", "between", "whole_step",
+}  # fmt: skip
 # Layers that nothing feeds.
-SOURCES = {"inputs", "lmdb_data", "image_list_data", "deploy_input"}
+SOURCES = {
+    "inputs", "lmdb_data", "image_list_data", "deploy_input", "detection_inputs", "net_input", "annotated_data",
+}  # fmt: skip
 MAX_MACRO_LINES = 40
 
 
@@ -113,8 +118,8 @@ def read_by(path: Path) -> set[str]:
 def test_declared_variables_are_the_ones_used(name: str) -> None:
     net = find_net(name)
     used = read_by(TEMPLATES / net.template)
-    for other in OTHERS:
-        used |= read_by(other)
+    for other in {*net.task.solvers.values(), *net.task.scripts.values()}:
+        used |= read_by(TEMPLATES / other)
     assert used == {variable.name for variable in net.variables}
 
 
