@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from caffeflow.data.boxes import Annotation, Box
-from caffeflow.data.sample import NO_LABEL, SPLITS, Job, Listing, Location, Omission, SplitName
+from caffeflow.data.packed import PackedJobs
+from caffeflow.data.sample import NO_LABEL, SPLITS, Listing, Location, Omission, SplitName
 from caffeflow.data.voc_xml import Corners
 from caffeflow.errors import DataError, suggestion
 from caffeflow.proto.labelmap import BACKGROUND, LabelMap, read_label_map
@@ -38,6 +39,30 @@ class NamedImage:
     width: int = 0
     file: str = ""
     image_id: str = ""
+
+
+class _LocatedJobs(PackedJobs):
+    """Images with boxes that may lie anywhere, in folders or archives of all kinds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._locations: list[Location] = []
+
+    def add(self, image: NamedImage, boxes: Iterable[Box]) -> None:
+        """Appends an image with its labelled boxes."""
+        annotation = Annotation(
+            boxes=tuple(boxes),
+            height=image.height,
+            width=image.width,
+            file=image.file,
+            image_id=image.image_id,
+        )
+        self._append(image.name, NO_LABEL, annotation)
+        self._locations.append(image.location)
+
+    def _locate(self, index: int, name: str) -> Location:
+        del name
+        return self._locations[index]
 
 
 class Labels:
@@ -86,7 +111,7 @@ def listing_of(
         omissions: What was left out before.
         notes: What the source has to say.
     """
-    splits: dict[SplitName, list[Job]] = {split: [] for split in SPLITS}
+    splits = {split: _LocatedJobs() for split in SPLITS}
     unknown: list[Omission] = []
     names: Counter[str] = Counter()
     empty: Counter[SplitName] = Counter()
@@ -102,14 +127,12 @@ def listing_of(
         if not boxes and not (image.split == "val" if keep_empty is None else keep_empty):
             empty[image.split] += 1
             continue
-        annotation = Annotation(boxes=tuple(boxes), height=image.height, width=image.width, file=image.file)
-        job = Job(name=image.name, label=NO_LABEL, location=image.location, annotation=annotation)
-        splits[image.split].append(job)
+        splits[image.split].add(image, boxes)
     return Listing(
-        splits={split: jobs for split, jobs in splits.items() if jobs},
+        splits={split: jobs for split, jobs in splits.items() if len(jobs)},
         label_map=labels.label_map,
         omissions=(*omissions, *unknown),
-        notes=(*notes, *_unknown_notes(names, labels), *_split_notes(empty, has_val=bool(splits["val"]))),
+        notes=(*notes, *_unknown_notes(names, labels), *_split_notes(empty, has_val=len(splits["val"]) > 0)),
     )
 
 

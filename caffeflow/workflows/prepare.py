@@ -14,7 +14,7 @@ from caffeflow.data.build import BuildSettings, Forecast, Manifest, Progress, bu
 from caffeflow.data.coco_files import CocoSettings
 from caffeflow.data.forecast import forecast
 from caffeflow.data.kitti_files import write_image_sets
-from caffeflow.data.plan import arrange_listing
+from caffeflow.data.plan import arrange_listing, everything
 from caffeflow.data.raw_files import Tell, tell_nobody
 from caffeflow.data.sample import Listing
 from caffeflow.data.sources import cifar, coco, folder, image_list, imagenet, kitti, voc
@@ -25,6 +25,7 @@ from caffeflow.data.sources.imagenet import ImagenetSettings
 from caffeflow.data.sources.kitti import KittiSettings
 from caffeflow.data.sources.voc import VocSettings
 from caffeflow.errors import StoppedError
+from caffeflow.proto.labelmap import names_in_order
 from caffeflow.system import usable_cores
 from caffeflow.workflows.stop_signals import stop_request
 
@@ -180,13 +181,15 @@ def preview(request: Request, watch: Watch) -> Preview:
         for note in listing.notes:
             watch.on_note(note)
         arranged = arrange_listing(listing, request.settings)
-        jobs = [job for split in arranged.values() for job in split]
+        names = listing.class_names
+        if listing.label_map is not None:
+            names = tuple(names_in_order(listing.label_map))
         workers = request.settings.workers or usable_cores()
         return Preview(
             out_dir=out_dir_of(request),
             counts={split: len(jobs) for split, jobs in arranged.items()},
-            class_names=listing.class_names,
-            expected=forecast(jobs, request.settings, workers=workers),
+            class_names=names,
+            expected=forecast(everything(arranged), request.settings, workers=workers),
         )
 
 
