@@ -22,13 +22,14 @@ from caffeflow.errors import DataError
 LABELS_NAME: Final = "labels.txt"
 MEAN_NAME: Final = "mean.binaryproto"
 REJECTS_NAME: Final = "rejects.txt"
+IMAGE_SETS_NAME: Final = "ImageSets"  # KITTI's split, as the devkits of detection keep theirs
 LABEL_MAP_NAME: Final = "labelmap.prototxt"
 NAME_SIZE_NAME: Final = "test_name_size.txt"
 
 _LOCK_NAME: Final = "lock"
 _OWN_NAMES: Final = (  # dataset.json goes first: from then on it is no dataset
     MANIFEST_NAME, LABELS_NAME, MEAN_NAME, REJECTS_NAME, LABEL_MAP_NAME, NAME_SIZE_NAME,
-    "train_lmdb", "val_lmdb", "train", "val", "train.txt", "val.txt",
+    "train_lmdb", "val_lmdb", "train", "val", "train.txt", "val.txt", IMAGE_SETS_NAME,
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from caffeflow.data.file_sets import ARCHIVE_SUFFIXES, FilesBelow, FileSet, open_files, read_text
+from caffeflow.data.folder import IMAGE_SETS_NAME
 from caffeflow.data.holdout import hold_back
 from caffeflow.data.raw_files import RawFile, Tell, find_first, missing, places
 from caffeflow.data.sample import SPLITS, SplitName
@@ -23,7 +24,6 @@ IMAGES: Final = "image_2"
 LABELS: Final = "label_2"
 VAL_FRACTION: Final = 0.2
 
-_SETS: Final = "ImageSets"
 _TRAINING: Final = "training"
 _IMAGE_ZIP: Final = RawFile(
     name="data_object_image_2.zip", size=12_569_945_557, md5=None, what="left colour images"
@@ -59,9 +59,9 @@ class KittiFiles:
 
     def split(self, *, val_fraction: float | None, seed: int) -> dict[SplitName, list[str]]:
         """Returns the image numbers of both splits: as lists in the root say, else by a seed."""
-        listed = {split: self.root / _SETS / f"{split}.txt" for split in SPLITS}
+        listed = {split: self.root / IMAGE_SETS_NAME / f"{split}.txt" for split in SPLITS}
         if val_fraction is None and all(path.is_file() for path in listed.values()):
-            files = open_files(self.root / _SETS)
+            files = open_files(self.root / IMAGE_SETS_NAME)
             return {split: read_text(files, path.name).split() for split, path in listed.items()}
         numbers = sorted(self.labels() | self.images().keys())
         val = hold_back(numbers, VAL_FRACTION if val_fraction is None else val_fraction, seed=seed)
@@ -98,13 +98,18 @@ def image_sets(split: Mapping[SplitName, Sequence[str]]) -> dict[str, str]:
     return {f"{name}.txt": "".join(f"{number}\n" for number in numbers) for name, numbers in lists.items()}
 
 
+def has_image_sets(folder: Path) -> bool:
+    """Tells whether a folder holds the lists of a split."""
+    return all((folder / IMAGE_SETS_NAME / f"{name}.txt").is_file() for name in ("trainval", *SPLITS))
+
+
 def write_image_sets(folder: Path, split: Mapping[SplitName, Sequence[str]], *, force: bool = False) -> None:
     """Writes `ImageSets/{trainval,train,val}.txt` into a folder; what is there already may stay.
 
     Raises:
         UsageError: Other lists are there, and `force` is not set.
     """
-    target = folder / _SETS
+    target = folder / IMAGE_SETS_NAME
     for name, text in image_sets(split).items():
         path = target / name
         if path.exists() and path.read_text(encoding="utf-8") != text and not force:

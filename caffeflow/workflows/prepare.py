@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from caffeflow.data.build import BuildSettings, Forecast, Manifest, Progress, build
 from caffeflow.data.coco_files import CocoSettings
 from caffeflow.data.forecast import forecast
-from caffeflow.data.kitti_files import write_image_sets
+from caffeflow.data.kitti_files import has_image_sets, write_image_sets
 from caffeflow.data.plan import arrange_listing, everything
 from caffeflow.data.raw_files import Tell, tell_nobody
 from caffeflow.data.sample import Listing
@@ -167,7 +167,7 @@ def prepare(request: Request, watch: Watch) -> Report:
         except KeyboardInterrupt:
             raise StoppedError(f"{out_dir}: stopped; if records were written, --resume goes on") from None
     if isinstance(request.source, KittiSettings):
-        _write_image_sets(request.source, out_dir, force=request.settings.force)
+        _keep_split(request.source, out_dir, force=request.settings.force)
     return Report(out_dir=out_dir, manifest=manifest, images_per_s=clock.rate())
 
 
@@ -238,8 +238,10 @@ def out_dir_of(request: Request) -> Path:
     return request.out_dir if request.out_dir is not None else DATA_DIR / name_of(request.source)
 
 
-def _write_image_sets(source: KittiSettings, out_dir: Path, *, force: bool) -> None:
-    """Writes the lists of KITTI's split; again where they are missing, since the split is the seed's."""
+def _keep_split(source: KittiSettings, out_dir: Path, *, force: bool) -> None:
+    """Writes the lists of KITTI's split beside the dataset, unless a run before this one has."""
+    if has_image_sets(out_dir) and not source.write_sets:
+        return
     files, split = kitti.split_of(source)
     write_image_sets(out_dir, split, force=True)
     if source.write_sets:
