@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from caffeflow.data.boxes import Annotation, Box
-from caffeflow.data.sample import NO_LABEL, File, Job, Listing, Omission, SplitName
+from caffeflow.data.sample import NO_LABEL, SPLITS, File, Job, Listing, Omission, SplitName
 from caffeflow.proto.labelmap import LabelMap, label_map_of
 from tests.support.mixed_images import file_bytes, picture
 from tests.support.oracles.convert_annoset import Item
@@ -21,6 +21,7 @@ SOUND_BOXES = (
 )
 OUTSIDE_BOX = (2, -3.0, 5.0, 40.0, 60.0, True)
 FLAT_BOX = (1, 4.0, 4.0, 4.0, 9.0, False)
+OMISSIONS = (Omission(split="val", name="set/1.jpg", reason="unknown class", detail="'dog'", is_box=True),)
 
 
 def annotation(
@@ -60,15 +61,29 @@ def items(count: int, *, broken: bool = True) -> list[Item]:
 
 def write_items(root: Path, made: list[Item]) -> list[Job]:
     """Writes the images below `root`, and returns their jobs."""
-    jobs = []
     for item in made:
         path = root / item.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(item.content)
-        file = f"notes/{path.stem}.xml"
-        boxes = annotation(item.boxes, item.annotated, file)
-        jobs.append(Job(name=item.name, label=NO_LABEL, location=File(path), annotation=boxes))
-    return jobs
+    return [job_of(root, item) for item in made]
+
+
+def job_of(root: Path, item: Item) -> Job:
+    """Returns the job of an image below `root`."""
+    path = root / item.name
+    boxes = annotation(item.boxes, item.annotated, f"notes/{path.stem}.xml")
+    return Job(name=item.name, label=NO_LABEL, location=File(path), annotation=boxes)
+
+
+def read_listing(root: Path) -> Listing:
+    """Returns the listing of images that `boxed_listing` wrote, and a box that was left out."""
+    splits: dict[SplitName, list[Job]] = {}
+    for split in SPLITS:
+        paths = sorted((root / split).glob("set/*"), key=lambda path: int(path.stem))
+        jobs = [job_of(root / split, item) for item in items(len(paths))]
+        assert [job.location for job in jobs] == [File(path) for path in paths]
+        splits[split] = jobs
+    return Listing(splits=splits, label_map=LABEL_MAP, omissions=OMISSIONS)
 
 
 def boxed_listing(

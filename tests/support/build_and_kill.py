@@ -1,6 +1,6 @@
 """Builds a dataset in processes of their own, which kill themselves with SIGKILL at chosen moments.
 
-Run as a script: `build_and_kill.py BACKEND IMAGES OUT MOMENT...` forks a build into OUT/<moment> for each
+Run as a script: `build_and_kill.py KIND IMAGES OUT MOMENT...` forks a build into OUT/<moment> for each
 moment; the build dies at its moment-th touch of the file system (as Python's audit events tell them), or
 after so many seconds if the moment has a decimal point. Prints a line `<moment> killed|finished` each.
 """
@@ -12,25 +12,37 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from caffeflow.data.sample import Listing
 
 TOUCHES = frozenset(
     ["open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "shutil.rmtree", "os.listdir"]
 )
 
 
-def settings_for(backend: str) -> dict[str, object]:
+def settings_for(kind: str) -> dict[str, object]:
+    """Returns the settings of a kind of dataset: a backend, or `boxes`."""
+    backend = "lmdb" if kind == "boxes" else kind
     return {"backend": backend, "resize": (7, 5), "encode": "png", "workers": 2}
 
 
-def run_build(backend: str, images: Path, out: Path, *, resume: bool) -> None:
+def listing_for(kind: str, images: Path) -> Listing:
+    """Returns the images that are there already."""
+    from tests.support import boxed_images, mixed_images
+
+    return (boxed_images if kind == "boxes" else mixed_images).read_listing(images)
+
+
+def run_build(kind: str, images: Path, out: Path, *, resume: bool) -> None:
     from caffeflow.data import pipeline, writer
     from caffeflow.data.build import BuildSettings, build
-    from tests.support.mixed_images import read_listing
 
     writer.COMMIT_RECORDS = 4  # type: ignore[misc]
     pipeline.CHUNK = 3  # type: ignore[misc]
-    settings = BuildSettings(resume=resume, **settings_for(backend))
-    build(lambda: read_listing(images), settings, out, source="folder")
+    settings = BuildSettings(resume=resume, **settings_for(kind))
+    build(lambda: listing_for(kind, images), settings, out, source="folder")
 
 
 def die_at_touch(number: int, folder: str) -> None:
@@ -46,7 +58,7 @@ def die_at_touch(number: int, folder: str) -> None:
     sys.addaudithook(hook)
 
 
-def main(backend: str, images: Path, out: Path, moments: list[str]) -> None:
+def main(kind: str, images: Path, out: Path, moments: list[str]) -> None:
     import caffeflow.data.build  # noqa: F401 - loaded once, before the forks
 
     for moment in moments:
@@ -58,7 +70,7 @@ def main(backend: str, images: Path, out: Path, moments: list[str]) -> None:
                 timer.start()
             else:
                 die_at_touch(int(moment), str(out / moment))
-            run_build(backend, images, out / moment / "dataset", resume=False)
+            run_build(kind, images, out / moment / "dataset", resume=False)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.WIFSIGNALED(status):

@@ -20,7 +20,7 @@ def command() -> None:
 @command.command(epilog="Example: caffeflow dataset show data/digits --sheet digits.png --count 64")
 @click.argument("path", metavar="FOLDER|LMDB|LIST", type=options.ANY_PATH)
 @click.option(
-    "--sheet", type=options.FILE, metavar="PNG", help="Draw records with labels or boxes into this file."
+    "--sheet", type=options.FILE, metavar="PNG", help="Draw records into this file, labels or boxes too."
 )
 @click.option("--count", type=click.IntRange(min=1), default=64, show_default=True, help="Of the sheet.")
 @click.option("--split", help="The split that the sheet shows [default: the first].")
