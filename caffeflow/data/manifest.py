@@ -10,12 +10,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from caffeflow import __version__
-from caffeflow.data.sample import Task
 from caffeflow.errors import DataError
 from caffeflow.files import write_text
+
+if TYPE_CHECKING:  # boxes bring numpy, which reading a manifest does not need
+    from caffeflow.data.sample import Task
 
 FORMAT: Final = 1
 MANIFEST_NAME: Final = "dataset.json"

@@ -170,7 +170,7 @@ def test_the_nets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     listed = capsys.readouterr().out
     assert run(["render", "--list", "--json"]) == 0
     nets = json.loads(capsys.readouterr().out)
-    assert len(nets) == 11
+    assert len(nets) == 16
     assert all(net["name"] in listed for net in nets)
 
 

@@ -47,8 +47,8 @@ ALL_MACROS = [(path, macro, text) for path in BLOCKS for macro, text in macros(p
 
 
 def test_there_are_templates() -> None:
-    assert (len(BLOCKS), len(NETS), len(OTHERS)) == (9, 8, 3)
-    assert len(ALL_MACROS) == 30
+    assert (len(BLOCKS), len(NETS), len(OTHERS)) == (15, 12, 5)
+    assert len(ALL_MACROS) == 62
 
 
 @pytest.mark.parametrize(
