@@ -4,7 +4,8 @@ What is Caffe's own here:
   * its settings are called `norm_param`, not `normalize_param`;
   * the length is over channels, height and width together unless `across_spatial` is false, and one factor
     serves all channels unless `channel_shared` is false; SSD's conv4_3_norm sets both false;
-  * the factors begin at 1 unless there is a filler, and eps is added under the root.
+  * the factors begin at 1 unless there is a filler, and eps is added under the root;
+  * the bottom's gradient is the derivative only while all factors are equal.
 """
 
 from __future__ import annotations

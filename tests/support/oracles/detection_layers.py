@@ -37,6 +37,20 @@ def normalize(x, scale, *, across_spatial=True, eps=1e-10):
     return y
 
 
+def normalize_gradient(x, scale, dy, *, across_spatial=True, eps=1e-10):
+    """By the bottom, as Caffe has it: with factors that differ it is not the derivative."""
+    n = lengths(x, across_spatial=across_spatial, eps=eps)
+    dx = np.zeros(x.shape)
+    for place in np.ndindex(*x.shape):
+        along = 0.0
+        for other in np.ndindex(*x.shape[1:]):
+            if across_spatial or other[1:] == place[2:]:
+                along += float(x[(place[0], *other)]) * float(dy[(place[0], *other)])
+        factor = scale[place[1]] if scale.shape else scale[()]
+        dx[place] = factor * (dy[place] - x[place] * along / n[place] ** 2) / n[place]
+    return dx
+
+
 def smooth_l1(a, b, weight=None):
     """The loss, and its gradient by the first bottom; the weight comes into the gradient once."""
     total = 0.0
