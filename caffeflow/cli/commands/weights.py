@@ -1,4 +1,4 @@
-"""`caffeflow weights show`, `init` and `backbone`."""
+"""`caffeflow weights show`, `init`, `backbone` and `merge`."""
 
 from __future__ import annotations
 
@@ -127,6 +127,36 @@ def backbone(
         console.json(_backbone_json(report))
         return
     _print_backbone(report)
+
+
+@command.command(
+    epilog="Example: caffeflow weights merge snapshots/net_iter_9.caffemodel --to models/mobilenet-ssd-voc"
+)
+@click.argument("path", metavar="WEIGHTS", type=options.FILE)
+@click.option(
+    "--to", required=True, metavar="FILE|FOLDER", type=options.ANY_PATH, help="The deploy net, or its folder."
+)
+@click.option(
+    "--trained", type=options.FILE, help="The prototxt that was trained, if not in the same folder."
+)
+@options.out_file("The caffemodel to write; without it, WEIGHTS_deploy.caffemodel.")
+@options.force
+def merge(path: Path, to: Path, trained: Path | None, out_path: Path | None, force: bool) -> None:
+    """Merge BatchNorms into convolutions where the deploy net has none.
+
+    What follows a convolution in the net that was trained is multiplied into its weights; all else is
+    copied. The deploy net computes what the trained one does in tests.
+    """
+    from collections import Counter
+
+    from caffeflow.workflows.merge import MergeRequest
+    from caffeflow.workflows.merge import merge as make
+
+    out, mapped = make(MergeRequest(weights=path, to=to, trained=trained, out=out_path, force=force))
+    counts = Counter(row.how for row in mapped.rows)
+    total = ", ".join(f"{count} {how}" for how, count in counts.items())
+    console.note(f"{len(mapped.rows)} layers: {total}; unused of the file: {_few(mapped.unused)}")
+    console.plain(str(out))
 
 
 def _backbone_json(report: BackboneReport) -> dict[str, object]:
