@@ -9,7 +9,6 @@ _VIDEO: Final = (
     "reads a camera or a video file, which has no feed here; take the frames out as images and detect on"
     " those; a caffe built from the SSD fork runs it"
 )
-_SSD: Final = "belongs to Caffe's SSD fork and is not run here yet; a caffe built from that fork runs it"
 
 UNSUPPORTED: Final[dict[str, str]] = {
     **dict.fromkeys(
@@ -37,10 +36,6 @@ UNSUPPORTED: Final[dict[str, str]] = {
             "WindowData",
         ),
         _LATER,
-    ),
-    **dict.fromkeys(
-        ("AnnotatedData",),
-        _SSD,
     ),
     "VideoData": _VIDEO,
 }

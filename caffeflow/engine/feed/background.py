@@ -78,7 +78,7 @@ class BackgroundFeed:
         self._pending.popleft()  # not before: after an error the same batch is due again
         self._pending.append(self._planner.submit(self._plan))
         self._at = batch.end
-        return batch.tops
+        return batch.tops()
 
     def position(self) -> dict[str, int]:
         """Returns the number of the next record of the stream, all ranks counted."""

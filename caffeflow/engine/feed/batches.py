@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice, pairwise
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from caffeflow.data.readers.datum import Planes
 from caffeflow.engine.feed.draws import Indices
 from caffeflow.engine.feed.records import Loaded, Records
-from caffeflow.engine.feed.transformer import Floats, Transformer
+from caffeflow.engine.feed.settings import Floats
 from caffeflow.layers.spec import Shape
 
 _SMALL_BATCH: Final = 1 << 18  # values; converting fewer takes less time than sharing them out
@@ -32,13 +33,13 @@ class Batch:
     """A batch that is full when all its parts have run.
 
     Attributes:
-        tops: The layer's.
         parts: Each fills its part of the tops.
+        tops: Returns the layer's tops; to be called when all parts have run.
         end: The number of the stream's next record.
     """
 
-    tops: tuple[Tensor, ...]
     parts: tuple[Callable[[], None], ...]
+    tops: Callable[[], tuple[Tensor, ...]]
     end: int
 
 
@@ -63,8 +64,52 @@ class BatchSettings:
     pin: bool = False
 
 
+class Transforms(Protocol):
+    """What makes a batch of decoded records."""
+
+    def output_shape(self, record: Shape, name: str) -> Shape:
+        """Returns (C, h, w) of what becomes of a record of (C, H, W)."""
+        ...
+
+    def fill(
+        self, planes: Sequence[Planes] | Planes, numbers: Indices, out: Floats, *, name: Callable[[int], str]
+    ) -> None:
+        """Writes transformed records into their part (N, C, h, w) of a batch."""
+        ...
+
+
+def cut(
+    records: Records,
+    settings: BatchSettings,
+    start: int,
+    plan: Callable[[Sequence[Any], Indices, int], Batch],
+) -> Iterator[Batch]:
+    """Yields batches without end, from record `start` of the stream on.
+
+    Args:
+        records: The source.
+        settings: How its stream is cut.
+        start: The first batch's first record, all ranks counted.
+        plan: Makes a batch of this rank's items, their numbers in the stream, and the batch's end.
+    """
+    size, rank, world = settings.batch_size, settings.rank, settings.world
+    items = records.stream(start + rank, step=world)
+    own = rank + world * np.arange(size)
+    while True:
+        chosen = list(islice(items, size))
+        end = start + world * size
+        yield plan(chosen, start + own, end)
+        start = end
+
+
+def shares(count: int, most: int) -> list[tuple[int, int]]:
+    """Returns beginnings and ends that share out `count` items, into `most` parts if there are so many."""
+    parts = min(most, count)
+    return list(pairwise(count * part // parts for part in range(parts + 1)))
+
+
 class RecordBatches:
-    """Plans the batches of one data layer.
+    """Plans the batches of a Data or ImageData layer.
 
     Args:
         records: Its source; closed with the plan.
@@ -72,22 +117,15 @@ class RecordBatches:
         settings: How the stream is cut.
     """
 
-    def __init__(self, records: Records, transformer: Transformer, settings: BatchSettings) -> None:
+    def __init__(self, records: Records, transformer: Transforms, settings: BatchSettings) -> None:
         self._records = records
         self._transformer = transformer
         self._settings = settings
         self._buffers = Buffers(pin=settings.pin)
 
     def batches(self, start: int) -> Iterator[Batch]:
-        """Yields batches without end, from record `start` of the stream on."""
-        size, rank, world = self._settings.batch_size, self._settings.rank, self._settings.world
-        items = self._records.stream(start + rank, step=world)
-        own = rank + world * np.arange(size)
-        while True:
-            chosen = list(islice(items, size))
-            end = start + world * size
-            yield self._plan(chosen, start + own, end)
-            start = end
+        """Returns batches without end, from record `start` of the stream on."""
+        return cut(self._records, self._settings, start, self._plan)
 
     def close(self) -> None:
         """Lets the source go; no part may run any more."""
@@ -100,15 +138,13 @@ class RecordBatches:
         data = self._buffers.take((len(items), *shape))
         labels = torch.empty(len(items))
         is_small = data.numel() < _SMALL_BATCH and not first.is_costly
-        most = 1 if is_small else min(self._settings.parts, len(items))
-        bounds = [len(items) * part // most for part in range(most + 1)]
         parts = []
-        for low, high in pairwise(bounds):
+        for low, high in shares(len(items), 1 if is_small else self._settings.parts):
             known = first if low == 0 and first.is_costly else None
             places = (data[low:high].numpy(), labels[low:high].numpy())
             parts.append(partial(self._fill, items[low:high], known, numbers[low:high], *places))
         tops = (data, labels) if self._settings.with_labels else (data,)
-        return Batch(tops=tops, parts=tuple(parts), end=end)
+        return Batch(parts=tuple(parts), tops=lambda: tops, end=end)
 
     def _fill(
         self, items: Sequence[Any], first: Loaded | None, numbers: Indices, data: Floats, labels: Floats

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from caffeflow.engine.feed.background import BackgroundFeed
+from caffeflow.engine.feed.annotated import AnnotatedRecords
+from caffeflow.engine.feed.annotated_batches import AnnotatedBatches
+from caffeflow.engine.feed.augmentation import Augmentation
+from caffeflow.engine.feed.background import BackgroundFeed, BatchSource
 from caffeflow.engine.feed.batches import BatchSettings, RecordBatches
 from caffeflow.engine.feed.draws import Draws
 from caffeflow.engine.feed.dummy import DummyFeed
+from caffeflow.engine.feed.pictures import PictureTransformer
 from caffeflow.engine.feed.protocol import Feed
-from caffeflow.engine.feed.sources import first_shape, naming, open_records
-from caffeflow.engine.feed.transformer import Transformer, TransformSettings
+from caffeflow.engine.feed.records import Records
+from caffeflow.engine.feed.settings import TransformSettings, naming
+from caffeflow.engine.feed.sources import first_shape, open_records
+from caffeflow.engine.feed.transformer import Transformer
+from caffeflow.errors import DataError, NetError
 from caffeflow.layers.spec import spec_for
 from caffeflow.proto.caffe_pb2 import LayerParameter
 from caffeflow.system import usable_cores
@@ -23,7 +30,7 @@ def open_feed(
     layer: LayerParameter, *, phase: str, seed: int, rank: int = 0, world: int = 1,
     workers: int | None = None, pin: bool = False,
 ) -> Feed:  # fmt: skip
-    """Returns a feed for a Data, ImageData or DummyData layer.
+    """Returns a feed for a Data, ImageData, AnnotatedData or DummyData layer.
 
     Args:
         layer: The layer, upgraded.
@@ -45,12 +52,9 @@ def open_feed(
             return DummyFeed(layer, params.tops, draws)
     settings = TransformSettings.read(layer)
     records = open_records(layer, settings, draws)
-    transformer = Transformer(settings, phase=phase, draws=draws, layer=layer.name)
-    # A crop or mean of another size is said now, not from a worker in the first batch.
-    transformer.output_shape(first_shape(records), "the first record")
     threads = workers or min(usable_cores(), _MOST_WORKERS)
     is_shared = phase == "TRAIN"
-    batches = BatchSettings(
+    cutting = BatchSettings(
         batch_size=params.batch_size,
         rank=rank if is_shared else 0,
         world=world if is_shared else 1,
@@ -58,5 +62,38 @@ def open_feed(
         parts=threads,
         pin=pin,
     )
-    depth = layer.data_param.prefetch if layer.type == "Data" else _IMAGE_DATA_PREFETCH
-    return BackgroundFeed(RecordBatches(records, transformer, batches), workers=threads, depth=max(depth, 1))
+    try:
+        transformer = _transformer(layer, settings, draws, phase=phase)
+        source = _checked(layer, records, transformer, draws, cutting)
+    except (DataError, NetError):
+        records.close()
+        raise
+    depth = _IMAGE_DATA_PREFETCH if layer.type == "ImageData" else layer.data_param.prefetch
+    return BackgroundFeed(source, workers=threads, depth=max(depth, 1))
+
+
+def _transformer(
+    layer: LayerParameter, settings: TransformSettings, draws: Draws, *, phase: str
+) -> Transformer | PictureTransformer:
+    if layer.type == "AnnotatedData" or settings.is_forks:
+        return PictureTransformer(settings, phase=phase, draws=draws, layer=layer.name)
+    return Transformer(settings, phase=phase, draws=draws, layer=layer.name)
+
+
+def _checked(
+    layer: LayerParameter,
+    records: Records,
+    transformer: Transformer | PictureTransformer,
+    draws: Draws,
+    cutting: BatchSettings,
+) -> BatchSource:
+    """Returns what plans the batches, after a look at the first record.
+
+    A crop or mean of another size is so said now, not from a worker in the first batch.
+    """
+    if isinstance(records, AnnotatedRecords) and isinstance(transformer, PictureTransformer):
+        annotated = AnnotatedBatches(records, Augmentation.read(layer), transformer, draws, cutting)
+        annotated.check_first()
+        return annotated
+    transformer.output_shape(first_shape(records), "the first record")
+    return RecordBatches(records, transformer, cutting)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 
+from caffeflow.engine.feed.annotated import AnnotatedRecords
 from caffeflow.engine.feed.database import DatabaseRecords
 from caffeflow.engine.feed.draws import Draws
 from caffeflow.engine.feed.listed import ListedImages
 from caffeflow.engine.feed.records import Records
-from caffeflow.engine.feed.transformer import TransformSettings
-from caffeflow.errors import NetError, UnsupportedLayerError
+from caffeflow.engine.feed.settings import TransformSettings, naming
+from caffeflow.errors import UnsupportedLayerError
 from caffeflow.layers.spec import Shape, spec_for
 from caffeflow.proto.caffe_pb2 import LayerParameter
 
 
 def record_shape(layer: LayerParameter) -> Shape:
-    """Returns (C, H, W) of the first record of a Data or ImageData layer, before cropping."""
+    """Returns (C, H, W) of the first record of a data layer: decoded, before it is resized or cropped.
+
+    Of an AnnotatedData layer whose records have no boxes it is (C, H, W, 1).
+    """
     with closing(_open(layer)) as records:
-        return first_shape(records)
+        has_labels_only = isinstance(records, AnnotatedRecords) and not records.has_boxes
+        return (*first_shape(records), 1) if has_labels_only else first_shape(records)
 
 
 def first_shape(records: Records) -> Shape:
@@ -27,29 +31,21 @@ def first_shape(records: Records) -> Shape:
 
 
 def record_count(layer: LayerParameter) -> int:
-    """Returns how many records the source of a Data or ImageData layer holds."""
+    """Returns how many records the source of a data layer holds."""
     with closing(_open(layer)) as records:
         return records.count
 
 
 def open_records(layer: LayerParameter, settings: TransformSettings, draws: Draws) -> Records:
-    """Returns the opened source of a Data or ImageData layer."""
+    """Returns the opened source of a Data, ImageData or AnnotatedData layer."""
     if layer.type == "Data":
-        return DatabaseRecords(layer, settings.mode)
+        return DatabaseRecords(layer, settings)
     if layer.type == "ImageData":
         return ListedImages(layer, draws)
-    what = f"type '{layer.type}' reads no records; expected Data or ImageData"
+    if layer.type == "AnnotatedData":
+        return AnnotatedRecords(layer, settings)
+    what = f"type '{layer.type}' reads no records; expected Data, ImageData or AnnotatedData"
     raise UnsupportedLayerError(what, layer=layer.name)
-
-
-@contextmanager
-def naming(layer: LayerParameter) -> Iterator[None]:
-    """Adds the layer's name to errors of its settings."""
-    try:
-        yield
-    except NetError as error:
-        error.layer = error.layer or layer.name
-        raise
 
 
 def _open(layer: LayerParameter) -> Records:

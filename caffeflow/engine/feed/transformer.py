@@ -4,85 +4,27 @@ out[c, y, x] = (pixel - mean) * scale. Where one would guess wrong:
   * `mirror` works in the TEST phase too; only the crop depends on it (random in TRAIN, centred in TEST);
   * a mean file has the size of the uncropped record; it is cropped and mirrored together with the record;
   * channels are in OpenCV's order, B, G, R.
-The fields of `transform_param` that only the SSD fork has are refused: ignoring them would train on
-other images than the file asks for.
+What SSD's fork adds is in `pictures`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caffeflow.data.readers.datum import Planes
 from caffeflow.engine.feed.draws import Draws, Indices
-from caffeflow.errors import DataError, NetError, WeightsError
-from caffeflow.images import Mode
+from caffeflow.engine.feed.settings import Floats, TransformSettings
+from caffeflow.errors import DataError
 from caffeflow.layers.params import dims
 from caffeflow.layers.spec import Shape
-from caffeflow.proto.binary import read_binaryproto
-from caffeflow.proto.caffe_pb2 import LayerParameter
-
-Floats = NDArray[np.float32]
 
 Window: TypeAlias = tuple[int, int, int]  # top, left, whether mirrored
 
-_SSD_ONLY: Final = (
-    "resize_param", "noise_param", "emit_constraint", "crop_h", "crop_w", "distort_param", "expand_param",
-)  # fmt: skip
 _MIRROR, _TOP, _LEFT = range(3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TransformSettings:
-    """What `transform_param` asks for.
-
-    Attributes:
-        crop: Side of the square window; 0: the record as it is.
-        mean: (1,) or (C,) values, or the (C, H, W) of a mean file; None: nothing is subtracted.
-        mean_file: Where `mean` is from, if it is an image.
-        mode: How encoded records are decoded.
-    """
-
-    scale: float
-    mirror: bool
-    crop: int
-    mean: Floats | None
-    mean_file: Path | None
-    mode: Mode
-
-    @classmethod
-    def read(cls, layer: LayerParameter) -> TransformSettings:
-        """Reads `transform_param` and its mean file.
-
-        Raises:
-            NetError: Fields contradict each other or are the SSD fork's.
-        """
-        param = layer.transform_param
-        for field in _SSD_ONLY:
-            if param.HasField(field):
-                what = f"{field} in transform_param is the SSD fork's and not applied to '{layer.type}' here"
-                raise NetError(f"{what}; remove it, or prepare the images so", layer=layer.name)
-        if param.force_color and param.force_gray:
-            raise NetError(
-                "force_color and force_gray in transform_param exclude each other", layer=layer.name
-            )
-        if param.HasField("mean_file") and param.mean_value:
-            raise NetError("transform_param has mean_file and mean_value; keep one", layer=layer.name)
-        mean_file = Path(param.mean_file) if param.HasField("mean_file") else None
-        mean = np.array(param.mean_value, np.float32) if param.mean_value else None
-        return cls(
-            scale=param.scale,
-            mirror=param.mirror,
-            crop=param.crop_size,
-            mean=_read_mean(mean_file) if mean_file else mean,
-            mean_file=mean_file,
-            mode="color" if param.force_color else "gray" if param.force_gray else "unchanged",
-        )
 
 
 class Transformer:
@@ -111,16 +53,11 @@ class Transformer:
         Raises:
             DataError: The record does not fit the crop or the mean.
         """
-        channels, height, width = record
-        crop, mean = self.settings.crop, self.settings.mean
-        if crop > min(height, width):
-            self._refuse(name, record, f"crop_size is {crop}; make it smaller or prepare larger images")
-        if mean is not None and mean.ndim == 3 and mean.shape != record:
-            found = f"mean_file '{self.settings.mean_file}' is {dims(mean.shape)}"
-            self._refuse(name, record, f"{found}; it must have the size of the records before cropping")
-        if mean is not None and mean.ndim == 1 and len(mean) not in (1, channels):
-            self._refuse(name, record, f"there are {len(mean)} mean_value; give one, or one for each channel")
-        return (channels, crop, crop) if crop else record
+        misfit = self.settings.find_misfit(record, cropped=False)
+        if misfit:
+            self._refuse(name, record, misfit)
+        channels, *size = record
+        return (channels, *(self.settings.crop or size))
 
     def fill(
         self, planes: Sequence[Planes] | Planes, numbers: Indices, out: Floats, *, name: Callable[[int], str]
@@ -193,13 +130,3 @@ def _cut(image: Planes, window: Window, size: Shape) -> Planes:
     height, width = size
     cut = image[..., top : top + height, left : left + width]
     return cut[..., ::-1] if is_mirrored else cut
-
-
-def _read_mean(path: Path) -> Floats:
-    try:
-        mean = read_binaryproto(path)
-    except WeightsError as error:  # a mean is data to the user, weights only by its format
-        raise DataError(str(error)) from error
-    if mean.ndim != 4 or mean.shape[0] != 1:
-        raise DataError(f"{path}: is an array of {dims(mean.shape)}; expected a mean image, 1 x C x H x W")
-    return mean.reshape(mean.shape[1:])

@@ -23,6 +23,11 @@ IMAGE_LIST = 'image_data_param { source: "train.txt" batch_size: 5 } transform_p
 # The battery's records are 3 x 11 x 13.
 CASES = [
     case("Data", 'data_param { source: "train_lmdb" batch_size: 5 }', [(5, 3, 11, 13), (5,)]),
+    case(
+        "AnnotatedData",
+        'data_param { source: "train_lmdb" batch_size: 5 } transform_param { resize_param { height: 7 width: 17 } }',
+        [(5, 3, 7, 17), (1, 1, 1, 8)],
+    ),
     case("ImageData", IMAGE_LIST, [(5, 3, 7, 7), (5,)]),
     case(
         "DummyData",

@@ -266,8 +266,8 @@ def test_settings_and_sources_are_checked_on_opening(tmp_path: Path, raw: Path) 
     with pytest.raises(NetError, match="batch_size is 0") as caught:
         open_feed(data_layer(raw, batch_size=0), phase="TRAIN", seed=0)
     assert caught.value.layer == "data"
-    with pytest.raises(NetError, match="resize_param"):
-        open_feed(data_layer(raw, transform="resize_param { height: 5 width: 7 }"), phase="TRAIN", seed=0)
+    with pytest.raises(NetError, match="distort_param"):
+        open_feed(data_layer(raw, transform="distort_param { hue_prob: 0.5 }"), phase="TRAIN", seed=0)
     other = text_format.Parse('name: "conv" type: "ReLU" bottom: "a" top: "a"', caffe_pb2.LayerParameter())
     with pytest.raises(NetError, match="'ReLU' reads no records"):
         open_feed(other, phase="TRAIN", seed=0)

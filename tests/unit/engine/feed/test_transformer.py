@@ -10,7 +10,8 @@ import pytest
 from google.protobuf import text_format
 
 from caffeflow.engine.feed.draws import Draws
-from caffeflow.engine.feed.transformer import Transformer, TransformSettings
+from caffeflow.engine.feed.settings import TransformSettings
+from caffeflow.engine.feed.transformer import Transformer
 from caffeflow.errors import DataError, NetError
 from caffeflow.proto import caffe_pb2
 from caffeflow.proto.binary import write_mean
@@ -167,9 +168,8 @@ def test_a_mean_file_that_is_missing_or_none_is_a_data_error(tmp_path: Path) -> 
     [
         ('mean_file: "m.binaryproto" mean_value: 1', "mean_file and mean_value"),
         ("force_color: true force_gray: true", "force_color and force_gray"),
-        ("crop_h: 5 crop_w: 7", "crop_h"),
-        ("resize_param { height: 5 width: 7 }", "resize_param"),
-        ("noise_param { decolorize: true }", "noise_param"),
+        ("crop_h: 5", "crop_h 5, crop_w 0"),
+        ("resize_param { height: 5 }", "height 5, width 0"),
         ("distort_param { hue_prob: 0.5 }", "distort_param"),
         ("expand_param { prob: 0.5 }", "expand_param"),
         ("emit_constraint { }", "emit_constraint"),
