@@ -1,4 +1,4 @@
-"""`caffeflow weights merge`: trained weights for a deploy net that has fewer BatchNorms than the net that trained.
+"""`caffeflow weights merge`: trained weights for a deploy net that lacks BatchNorms of the net that trained.
 
 What follows which convolution is read from the training net, and what the deploy net still has from that
 one; so nothing hangs on layer names, and BatchNorms that the deploy net kept are copied.
@@ -77,8 +77,8 @@ def merged(trained: OpenedNet, deploy: OpenedNet, source: Sequence[LayerArrays])
     missing = [name for name in names if name not in present]
     if missing:
         raise WeightsError(
-            f"has no layer '{missing[0]}', which {deploy.net_file.path} has ({len(missing)} of {len(names)} are"
-            " missing); give the weights of the net that was trained"
+            f"has no layer '{missing[0]}', which {deploy.net_file.path} has ({len(missing)} of {len(names)}"
+            " layers are missing); give the weights of the net that was trained"
         )
     return map_backbone(
         source,
