@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from caffeflow.data.boxes import Annotation, Box
 from caffeflow.data.packed import FileJobs, MemberJobs, PixelJobs
-from caffeflow.data.sample import File, Job, Member, Pixels
+from caffeflow.data.sample import NO_LABEL, File, Job, Member, Pixels
 
 NAMES = ["a/ä.jpg", "", "b/x y.png", "c"]
 
@@ -72,3 +73,36 @@ def test_a_hundred_thousand_members_take_less_than_a_hundred_bytes_each() -> Non
     ]
     assert len(stores) == 13
     assert sum(map(sys.getsizeof, stores)) < 100 * count
+
+
+def test_boxes_come_back_beside_their_images() -> None:
+    boxes = (
+        Box(label=90, xmin=1, ymin=-2.5, xmax=0.1, ymax=1e9, is_difficult=True),
+        Box(label=1, xmin=3.25, ymin=4, xmax=5, ymax=6),
+    )
+    annotations = [
+        Annotation(boxes=boxes, height=480, width=640, file="Annotations/\u00e4.xml"),
+        Annotation(boxes=(), image_id="139"),
+        Annotation(boxes=boxes[:1], height=7),
+    ]
+    files, members = FileJobs(Path("/root")), MemberJobs()
+    for name, annotation in zip(NAMES, annotations, strict=False):
+        files.add(name, annotation=annotation)
+        members.add(name, NO_LABEL, Member(Path("/x"), 2, 3), annotation)
+    for jobs in (files, members):
+        assert [job.annotation for job in jobs] == annotations
+        assert {job.label for job in jobs} == {NO_LABEL}
+        assert jobs[1:][0].annotation == annotations[1]
+
+
+def test_as_many_boxes_as_coco_has_take_fifty_megabytes() -> None:
+    jobs = FileJobs(Path("/root"))
+    box = Box(label=1, xmin=2.5, ymin=3.5, xmax=4.5, ymax=5.5)
+    count = 10_000  # of 118,287, with seven boxes each
+    for index in range(count):
+        jobs.add(f"train2017/{index:012}.jpg", annotation=Annotation(boxes=(box,) * 7, height=480, width=640))
+    holders = [jobs, *(value for value in vars(jobs).values() if hasattr(value, "__dict__"))]
+    stores = [
+        value for holder in holders for value in vars(holder).values() if isinstance(value, array | bytearray)
+    ]
+    assert sum(map(sys.getsizeof, stores)) / count * 118_287 < 60e6
