@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.native import NativeCaffe, Report, find_native_caffe, why_missing
+from tests.support.native import (
+    SSD_TREE,
+    NativeCaffe,
+    Report,
+    find_native_caffe,
+    find_ssd_caffe,
+    why_missing,
+)
 
 _FIGURES: dict[str, str] = {}
 
@@ -20,6 +27,17 @@ def caffe() -> NativeCaffe:
     found = find_native_caffe()
     if found is None:
         pytest.skip(why_missing())
+    return found
+
+
+@pytest.fixture(scope="session")
+def ssd_caffe() -> NativeCaffe:
+    """A build of Caffe's SSD fork, which no package holds: the user's own."""
+    found = find_ssd_caffe()
+    if found is None:
+        pytest.skip(
+            f"no build of the SSD fork: {SSD_TREE} names none (a folder with tools/caffe, tools/python)"
+        )
     return found
 
 

@@ -21,6 +21,7 @@ MARKER: Final = "caffeflow.json"
 # Read when this module is imported, because the tests are given a HOME of their own afterwards.
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caffeflow" / "native"
 REASON: Final = CACHE / "why-missing.txt"
+SSD_TREE: Final = "CAFFEFLOW_SSD_CAFFE"
 
 Report = Callable[[str, str], None]
 """Keeps a figure under a name for the summary at the end of the native tests."""
@@ -62,6 +63,11 @@ def find_native_caffe() -> NativeCaffe | None:
     """Returns the tree if the set-up program has finished it."""
     tree = CACHE / SUITE
     return NativeCaffe(tree) if (tree / MARKER).is_file() else None
+
+
+def find_ssd_caffe() -> NativeCaffe | None:
+    """Returns the SSD fork that the environment names: a folder with `tools/caffe` and `tools/python`."""
+    return NativeCaffe(Path(os.environ[SSD_TREE])) if os.environ.get(SSD_TREE) else None
 
 
 def why_missing() -> str:

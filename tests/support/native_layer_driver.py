@@ -8,6 +8,7 @@ imported here. FOLDER holds `cases.json`, a list of {name, prototxt, layer, bott
 
     param_<i>, param_after_<i>, param_diff_<i>    learned blobs: before, after forward; gradients
     top_<i>, top_diff_<i>, bottom_diff_<i>
+    diff_<blob>                                   for each blob in the case's list `diffs`, if it has one
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def run_case(case, folder):
             out[f"bottom_diff_{index}"] = net.blobs[blob].diff.copy()
         for index, blob in enumerate(params):
             out[f"param_diff_{index}"] = blob.diff.copy()
+        for blob in case.get("diffs", ()):
+            out[f"diff_{blob}"] = net.blobs[blob].diff.copy()
     np.savez(str(folder / f"{case['name']}.out.npz"), **out)
 
 

@@ -37,6 +37,7 @@ class LayerCase:
         in_place: The top is the bottom.
         backward: Gradients are compared, too.
         loss: The top's gradient is its loss weight.
+        diffs: Blobs within the net whose gradients are asked for as well.
     """
 
     name: str
@@ -48,6 +49,7 @@ class LayerCase:
     in_place: bool = False
     backward: bool = True
     loss: bool = False
+    diffs: tuple[str, ...] = ()
 
     @property
     def type(self) -> str:
@@ -104,6 +106,7 @@ def ask_caffe(
                 "phase": case.phase,
                 "backward": case.backward,
                 "loss": case.loss,
+                "diffs": list(case.diffs),
             }
         )
     (folder / "cases.json").write_text(json.dumps(orders))
