@@ -1,4 +1,8 @@
-"""MultiBoxLoss by loops: the loss and its gradients, one image, one prior, one box at a time."""
+"""MultiBoxLoss by loops: the loss and its gradients, one image, one prior, one box at a time.
+
+Overlaps are rounded as the bottoms are: a box around several priors of one size overlaps them equally, and
+rounding decides which is its best. Give float32 to decide as Caffe does.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +56,7 @@ def read_truth(rows, s):
         item, label = int(row[0]), int(row[1])
         if item == -1 or (row[7] and not s.difficult):
             continue
-        truth.setdefault(item, []).append((label, [float(x) for x in row[3:7]]))
+        truth.setdefault(item, []).append((label, tuple(row[3:7])))
     return truth
 
 
@@ -187,7 +191,8 @@ class Batch:
         self.loc_classes = 1 if s.share else s.classes
         self.locs = loc.reshape(self.images, self.count, self.loc_classes, 4).tolist()
         self.scores = conf.reshape(self.images, self.count, s.classes).tolist()
-        self.boxes, self.variances = priors.reshape(2, self.count, 4).tolist()
+        self.boxes = [tuple(box) for box in priors.reshape(2, self.count, 4)[0]]
+        self.variances = priors.reshape(2, self.count, 4)[1].tolist()
         self.truth = read_truth(truth.reshape(-1, 8), s)
 
     def predicted(self, i, p, c):
