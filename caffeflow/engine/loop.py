@@ -20,7 +20,7 @@ from caffeflow.engine.lines import Element, LogLine
 from caffeflow.engine.signals import Requests
 from caffeflow.engine.snapshot import SnapshotFiles, write_snapshot
 from caffeflow.engine.solver import Iteration, NextFeeds, Solver
-from caffeflow.engine.testing import TestPass, TestScores, elements_of
+from caffeflow.engine.testing import TestPass, TestScores, elements_of, lines_of
 from caffeflow.errors import CheckError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 
@@ -195,13 +195,8 @@ class Run:
         loss = scores.loss if self._parameters.test_compute_loss else None
         is_detection = self._parameters.eval_type == "detection"
         yield from lines.test_scores(() if is_detection else scores.elements, loss)
-        for output in scores.detected:
-            for one in output.score.classes:
-                if not one.detections:
-                    yield lines.detections_missing(one.label)
-                elif self._parameters.show_per_class_result:
-                    yield lines.class_score(one.label, one.ap)
-            yield lines.detection_score(output.place, output.blob, output.score.mean)
+        for detected in scores.detected:
+            yield from lines_of(detected, with_classes=self._parameters.show_per_class_result)
 
     def _wants_stop(self) -> bool:
         if self._requests.take_snapshot():

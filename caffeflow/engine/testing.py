@@ -7,15 +7,16 @@ for outputs instead, as many as come; what they amount to is worked out by whoev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch import Tensor
 
+from caffeflow.engine import lines
 from caffeflow.engine.detection import ROW, Detected, NewTally
-from caffeflow.engine.lines import Element
+from caffeflow.engine.lines import Element, LogLine
 from caffeflow.engine.net import Net
 from caffeflow.engine.solver import NextFeeds
 from caffeflow.engine.training import FusedExecutor
@@ -132,3 +133,18 @@ def _check_rows(net: Net) -> None:
                 f' "detection" every output must have rows of {ROW}, as DetectionEvaluate makes them; give'
                 " other outputs to a Silence layer"
             )
+
+
+def lines_of(detected: Detected, *, with_classes: bool) -> Iterator[LogLine]:
+    """Yields what Caffe logs of the score of an output.
+
+    Args:
+        detected: The score.
+        with_classes: Whether each class has a line, as with show_per_class_result.
+    """
+    for one in detected.score.classes:
+        if not one.detections:
+            yield lines.detections_missing(one.label)
+        elif with_classes:
+            yield lines.class_score(one.label, one.ap)
+    yield lines.detection_score(detected.place, detected.blob, detected.score.mean)

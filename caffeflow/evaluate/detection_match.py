@@ -37,6 +37,11 @@ class MatchRule:
     counts_difficult: bool = True
     in_pixels: bool = False
 
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """The labels of objects."""
+        return tuple(label for label in range(self.num_classes) if label != self.background)
+
 
 def match(detections: Floats, truth: Floats, rule: MatchRule) -> Floats:
     """Returns rows (M, 5) as DetectionEvaluate makes them, of some images.
@@ -57,10 +62,9 @@ def match(detections: Floats, truth: Floats, rule: MatchRule) -> Floats:
 def _counts(truth: Floats, rule: MatchRule) -> Floats:
     """Returns a row for each class with the number of its boxes."""
     counted = truth if rule.counts_difficult else truth[truth[:, 7] == 0]
-    labels = [label for label in range(rule.num_classes) if label != rule.background]
-    rows = np.full((len(labels), 5), NOTHING, np.float32)
-    rows[:, 1] = labels
-    rows[:, 2] = [np.count_nonzero(counted[:, 1] == label) for label in labels]
+    rows = np.full((len(rule.labels), 5), NOTHING, np.float32)
+    rows[:, 1] = rule.labels
+    rows[:, 2] = [np.count_nonzero(counted[:, 1] == label) for label in rule.labels]
     return rows
 
 

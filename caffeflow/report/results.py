@@ -24,8 +24,9 @@ class RunLine:
         crop: The size that the net sees.
         macs: Multiply-accumulates of one image.
         top1: Share of the test images that are right.
-        measured: Where top1 and top5 are from: `test` (each image once) or `train` (the last test
-            pass of the training).
+        mean_ap: Mean average precision, of nets that find boxes.
+        measured: Where these are from: `test` (each image once) or `train` (the last test pass of the
+            training).
         published_top1: In percent, with what follows, from the net's recipe.
     """
 
@@ -40,6 +41,7 @@ class RunLine:
     parameters: int | None
     top1: float | None
     top5: float | None
+    mean_ap: float | None
     measured: str
     published_top1: float | None
     published_top5: float | None
@@ -66,7 +68,7 @@ def results_table(lines: Sequence[RunLine]) -> Table:
     return table(
         (
             "run", "net", "data", "resize", "crop", ">MACs", ">parameters", ">iterations",
-            ">top-1", ">top-5", "measured", ">published", "on, source",
+            ">top-1", ">top-5", ">mAP", "measured", ">published", "on, source",
         ),
         [
             (
@@ -74,8 +76,9 @@ def results_table(lines: Sequence[RunLine]) -> Table:
                 line.net, line.data, line.resize, line.crop,
                 giga(line.macs) if line.macs is not None else "",
                 millions(line.parameters) if line.parameters is not None else "",
-                str(line.iterations), _percent(line.top1), _percent(line.top5), line.measured,
-                _published(line), "; ".join(filter(None, (line.published_data, line.published_source))),
+                str(line.iterations), _percent(line.top1), _percent(line.top5), _percent(line.mean_ap),
+                line.measured, _published(line),
+                "; ".join(filter(None, (line.published_data, line.published_source))),
             )
             for line in lines
         ],

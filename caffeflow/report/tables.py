@@ -34,3 +34,8 @@ def table(
     for row in rows:
         made.add_row(*row)
     return made
+
+
+def percent(share: float | None) -> str:
+    """Returns a share as people read it, or nothing."""
+    return "" if share is None else f"{100 * share:.2f} %"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from caffeflow.report.tables import table
+from caffeflow.report import detection_result
+from caffeflow.report.tables import percent, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,6 +18,8 @@ _CONFUSED: Final = 5
 
 def tables(result: Mapping[str, Any]) -> list[Table]:
     """Returns all tables that have rows, the classes first and the totals last."""
+    if result.get("task") == "detection":
+        return detection_result.tables(result)
     made = [class_table(result), confusion_table(result), total_table(result)]
     return [each for each in made if each is not None]
 
@@ -58,11 +61,6 @@ def confusion_table(result: Mapping[str, Any]) -> Table | None:
         return None
     rows = [(pair["name"], pair["taken_for"], str(pair["records"])) for pair in pairs]
     return table(("class", "taken for", ">records"), rows, title="most often confused")
-
-
-def percent(share: float | None) -> str:
-    """Returns a share as people read it, or nothing."""
-    return "" if share is None else f"{100 * share:.2f} %"
 
 
 def _number(value: float | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from caffeflow.data.readers.annotated import find_datum
+from caffeflow.data.readers.annotated import is_annotated
 from caffeflow.data.readers.lmdb import LmdbReader
 from caffeflow.errors import DataError
 from caffeflow.proto.caffe_pb2 import DataParameter, LayerParameter
@@ -32,16 +32,16 @@ def check_records(flight: Flight) -> Iterator[Finding]:
         if layer.type == "Data" and not exists(source):
             continue  # a plain net's own business
         try:
-            is_annotated = _is_annotated(Path(source))
+            has_boxes = _has_boxes(Path(source))
         except DataError as error:
             yield Finding(where=where, what=str(error), is_of_data=True)
             continue
-        if is_annotated != (layer.type == "AnnotatedData"):
-            yield _other_kind(where, layer, is_annotated=is_annotated)
+        if has_boxes != (layer.type == "AnnotatedData"):
+            yield _other_kind(where, layer, has_boxes=has_boxes)
 
 
-def _other_kind(where: str, layer: LayerParameter, *, is_annotated: bool) -> Finding:
-    if is_annotated:
+def _other_kind(where: str, layer: LayerParameter, *, has_boxes: bool) -> Finding:
+    if has_boxes:
         what = (
             f"is a Data layer, but '{layer.data_param.source}' holds AnnotatedDatums, records with boxes; use"
             " a layer of type AnnotatedData, or make an LMDB of plain records: caffeflow prepare folder"
@@ -54,11 +54,11 @@ def _other_kind(where: str, layer: LayerParameter, *, is_annotated: bool) -> Fin
     return Finding(where=where, what=what, is_of_data=True)
 
 
-def _is_annotated(path: Path) -> bool:
-    """Whether the records of an LMDB are AnnotatedDatums: these begin with their Datum."""
+def _has_boxes(path: Path) -> bool:
+    """Whether the records of an LMDB are AnnotatedDatums."""
     with LmdbReader(path) as reader:
         _, value = next(reader.once())
-    return find_datum(value) is not None
+    return is_annotated(value)
 
 
 def check_sharing(flight: Flight) -> Iterator[Finding]:

@@ -32,8 +32,8 @@ def _check_outputs(role: NetRole, *, wants_rows: bool) -> Iterator[Finding]:
         if wants_rows and unread and node.layer.type != _ROWS:
             yield Finding(
                 where=place_of(role, node.layer),
-                what=f"top '{unread[0]}' is an output, which with eval_type \"detection\" only {_ROWS} may have;"
-                " let a Silence layer take it",
+                what=f"top '{unread[0]}' is an output, but with eval_type \"detection\" only those of"
+                f" {_ROWS} may be outputs; let a Silence layer take it",
             )
         elif not wants_rows and node.layer.type == _ROWS:
             yield Finding(

@@ -10,6 +10,7 @@ import json
 import logging
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,16 @@ _log = logging.getLogger(__name__)
 _NET_FILES: Final = ("train_val.prototxt", "test.prototxt")
 _NO_LAYER: Final = LayerParameter(type="Data")
 _NOTHING_EXPECTED: Final = Expected(data="", source="")
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What a run has reached, and where that is from: `test`, `train`, or nowhere."""
+
+    top1: float | None
+    top5: float | None
+    mean_ap: float | None
+    measured: str
 
 
 def gather_results(asked: Sequence[Path]) -> list[RunLine]:
@@ -63,7 +74,7 @@ def _line(folder: Path, record: Mapping[str, Any]) -> RunLine:
     net = filter_net(read_net(path).net, net_state("TEST")) if path else NetParameter()
     data = next((layer for layer in net.layer if layer.type in RECORD_LAYERS), _NO_LAYER)
     cost = _find_cost(path) if path else None
-    top1, top5, measured = _accuracies(folder, record, net, data)
+    scores = _scores(folder, record, net, data)
     name, expected = _identity(record)
     return RunLine(
         run=str(folder),
@@ -75,9 +86,10 @@ def _line(folder: Path, record: Mapping[str, Any]) -> RunLine:
         iterations=int(record.get("iterations", 0)),
         macs=cost.macs if cost else None,
         parameters=cost.parameters if cost else None,
-        top1=top1,
-        top5=top5,
-        measured=measured,
+        top1=scores.top1,
+        top5=scores.top5,
+        mean_ap=scores.mean_ap,
+        measured=scores.measured,
         published_top1=expected.top1,
         published_top5=expected.top5,
         published_data=expected.data,
@@ -94,22 +106,24 @@ def _find_cost(path: Path) -> NetSummary | None:
         return None
 
 
-def _accuracies(
-    folder: Path, record: Mapping[str, Any], net: NetParameter, data: LayerParameter
-) -> tuple[float | None, float | None, str]:
-    """Returns top-1, top-5 and where they are from."""
-    own = str(source_of(data))
+def _scores(folder: Path, record: Mapping[str, Any], net: NetParameter, data: LayerParameter) -> _Scores:
+    own = source_of(data).resolve()
     tests = sorted((folder / TESTS).glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
     for path in reversed(tests):
         tested = json.loads(path.read_text(encoding="utf-8"))
-        if tested["source"] == own:
-            return tested["top1"], tested["top5"], "test"
-    found = {
-        layer.accuracy_param.top_k: record.get("results", {}).get(f"test {layer.top[0]}", {}).get("last")
+        if Path(tested["source"]).resolve() == own:
+            return _Scores(tested.get("top1"), tested.get("top5"), tested.get("map"), "test")
+    last = {
+        name: score["last"] for name, score in record.get("results", {}).items() if isinstance(score, dict)
+    }
+    tops = {
+        layer.accuracy_param.top_k: last.get(f"test {layer.top[0]}")
         for layer in net.layer
         if layer.type == "Accuracy"
     }
-    return found.get(1), found.get(5), "train" if any(value is not None for value in found.values()) else ""
+    means = [last.get(f"test {layer.top[0]}") for layer in net.layer if layer.type == "DetectionEvaluate"]
+    found = (tops.get(1), tops.get(5), means[0] if means else None)
+    return _Scores(*found, "train" if any(score is not None for score in found) else "")
 
 
 def _identity(record: Mapping[str, Any]) -> tuple[str, Expected]:

@@ -19,10 +19,15 @@ from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.sources import record_count, record_shape
 from caffeflow.engine.net import Net
 from caffeflow.engine.training import Feeds, FusedExecutor
-from caffeflow.errors import DataError, WeightsError
+from caffeflow.errors import DataError, UsageError, WeightsError
 from caffeflow.layers.params import dims
 from caffeflow.proto.binary import read_caffemodel
+from caffeflow.proto.caffe_pb2 import SolverParameter
+from caffeflow.workflows.preflight import preflight
+from caffeflow.workflows.preflight_findings import Flight
 from caffeflow.workflows.test_data import DataSettings, batch_size_of, source_of
+from caffeflow.workflows.test_detection import DetectionFigures, DetectionSettings
+from caffeflow.workflows.test_detection_net import with_data, without_scores
 from caffeflow.workflows.test_figures import TestFigures
 from caffeflow.workflows.test_keeping import keep_result
 from caffeflow.workflows.test_subject import Subject, find_net, find_subject, find_weights
@@ -36,6 +41,7 @@ class TestSettings:
         net: A prototxt, a folder, or a name under models/; None: the only one there.
         weights: A caffemodel; None: the net's newest.
         data: About the records.
+        detection: About the scores of a net that finds boxes.
         device: `auto`, `cpu` or `cuda`.
     """
 
@@ -44,6 +50,7 @@ class TestSettings:
     net: str | None = None
     weights: Path | None = None
     data: DataSettings = field(default_factory=DataSettings)
+    detection: DetectionSettings = field(default_factory=DetectionSettings)
     device: str = "auto"
     precision: Literal["fp32", "bf16"] = "fp32"
 
@@ -95,14 +102,14 @@ def score_net(
         CheckError: The net's scores are no numbers.
     """
     bench = open_bench(settings, note)
-    figures = TestFigures(bench.subject, bench.executor.net)
+    figures = _figures(bench, settings)
     count = record_count(bench.subject.data)
     started = time.monotonic()
     with closing(open_feed(bench.subject.data, phase="TEST", seed=0)) as feed:
         while figures.seen < count:
-            tops = tuple(top[: count - figures.seen] for top in feed.next())
-            figures.check(tops[1].numpy())
-            figures.add(bench.executor.forward(bench.feeds(tops)), tops[1].numpy())
+            tops = figures.first(feed.next(), count - figures.seen)
+            figures.check(tops)
+            figures.add(bench.executor.forward(bench.feeds(tops)), tops)
             on_progress(figures.seen, count)
     seconds = time.monotonic() - started
     result = {
@@ -122,13 +129,26 @@ def score_net(
     return result
 
 
-def open_bench(settings: TestSettings, note: Callable[[str], None]) -> Bench:
-    """Returns the net with its weights; see `score_net` for what may be wrong."""
+def open_bench(
+    settings: TestSettings, note: Callable[[str], None], *, solver: SolverParameter | None = None
+) -> Bench:
+    """Returns the net with its weights; see `score_net` for what may be wrong.
+
+    Args:
+        settings: What is asked for.
+        note: Gets sentences on what was decided or found.
+        solver: For a test in passes, as a solver does it: the net stays whole then. Otherwise scores of
+            boxes are not left to the net.
+    """
     device = choose_device(settings.device)
     path = find_net(settings.net)
     subject = find_subject(path, settings.data, note)
     weights = settings.weights or find_weights(path)
-    net = Net.of(subject.role, record_shape=record_shape, seed=None, device=device)
+    role = subject.role
+    if subject.detections is not None:
+        role = role if solver is not None else without_scores(role, note)
+        preflight(Flight(roles=[with_data(role, subject.data)], solver=solver), note)
+    net = Net.of(role, record_shape=record_shape, seed=None, device=device)
     plan = net.load(read_caffemodel(weights))
     note(f"weights: {weights} (layers copied: {len(plan.copied)})")
     if plan.skipped:
@@ -138,9 +158,27 @@ def open_bench(settings: TestSettings, note: Callable[[str], None]) -> Bench:
             f"{weights}: has nothing for {_quoted(plan.new)} of {path}; weights go by layer name: give those"
             " that were trained with this net"
         )
-    keep = [subject.scores] if subject.scores else []
+    keep = [blob for blob in (subject.scores, subject.detections) if blob is not None]
     executor = FusedExecutor(net, precision=settings.precision, keep=keep)
     return Bench(subject=subject, weights=weights, executor=executor)
+
+
+def _figures(bench: Bench, settings: TestSettings) -> TestFigures | DetectionFigures:
+    subject = bench.subject
+    if subject.detections is not None:
+        return DetectionFigures(
+            subject.role.net,
+            subject.data,
+            subject.path,
+            blob=subject.detections,
+            settings=settings.detection,
+        )
+    if settings.detection.is_asked:
+        raise UsageError(
+            f"{subject.path} finds no boxes (it has no DetectionOutput), so it takes no --ap, --results or"
+            " --metric coco"
+        )
+    return TestFigures(subject, bench.executor.net)
 
 
 def _quoted(names: tuple[str, ...]) -> str:

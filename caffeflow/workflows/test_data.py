@@ -1,7 +1,8 @@
 """The data layer of a test: whose records a net is tested on, and how they are transformed.
 
 A net with a data layer of its own keeps it; `--data` replaces its source and nothing else. A deploy net
-knows no transformation, so it takes the one of the train_val file beside it, unless options say more.
+knows no transformation, so it takes the one of the train_val or test file beside it, unless options say
+more.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from caffeflow.proto.caffe_pb2 import DataParameter, ImageDataParameter, LayerPa
 from caffeflow.proto.net import filter_net, net_state
 from caffeflow.proto.text import read_net
 
-RECORD_LAYERS: Final = ("Data", "ImageData")
+RECORD_LAYERS: Final = ("Data", "ImageData", "AnnotatedData")
 
-_SIBLING: Final = "train_val.prototxt"
+_SIBLINGS: Final = ("train_val.prototxt", "test.prototxt")
 _DEPLOY_BATCH: Final = 50
 
 
@@ -61,7 +62,12 @@ def own_data_layer(layer: LayerParameter, settings: DataSettings) -> None:
 
 
 def deploy_data_layer(
-    net: NetParameter, path: Path, settings: DataSettings, note: Callable[[str], None]
+    net: NetParameter,
+    path: Path,
+    settings: DataSettings,
+    note: Callable[[str], None],
+    *,
+    has_boxes: bool = False,
 ) -> LayerParameter:
     """Returns a data layer for a deploy net, whose Input gets its batch size.
 
@@ -70,6 +76,7 @@ def deploy_data_layer(
         path: Its file.
         settings: What the user says.
         note: Gets sentences on what was decided.
+        has_boxes: Whether the net is tested on records with boxes.
 
     Raises:
         UsageError: No dataset is named.
@@ -79,12 +86,14 @@ def deploy_data_layer(
     entry = _find_image_input(net)
     if entry is None:
         raise NetError("has no data layer in its TEST phase, nor one Input of images; nothing to test it on")
-    layer = LayerParameter(name=entry.name, type="Data", top=[entry.top[0], "label"])
-    template = _find_sibling_layer(path)
+    kind = "AnnotatedData" if has_boxes else "Data"
+    layer = LayerParameter(name=entry.name, type=kind, top=[entry.top[0], "label"])
+    sibling, template = _find_sibling_layer(path)
     if template is not None:
-        note(f"records are transformed as layer '{template.name}' of {path.parent / _SIBLING} says")
-        for field in ("transform_param", "data_param", "image_data_param"):
-            getattr(layer, field).CopyFrom(getattr(template, field))
+        note(f"records are transformed as layer '{template.name}' of {sibling} says")
+        for field in ("transform_param", "data_param", "image_data_param", "annotated_data_param"):
+            if template.HasField(field):
+                getattr(layer, field).CopyFrom(getattr(template, field))
         layer.type = template.type
     elif settings.data is None:
         raise UsageError(f"{path} has no data layer: say with --data what to test it on")
@@ -113,7 +122,7 @@ def class_names_of(layer: LayerParameter) -> tuple[str, ...]:
 
 
 def _param(layer: LayerParameter) -> DataParameter | ImageDataParameter:
-    return layer.data_param if layer.type == "Data" else layer.image_data_param
+    return layer.image_data_param if layer.type == "ImageData" else layer.data_param
 
 
 def _find_image_input(net: NetParameter) -> LayerParameter | None:
@@ -124,21 +133,24 @@ def _find_image_input(net: NetParameter) -> LayerParameter | None:
     return inputs[0] if len(inputs[0].input_param.shape[0].dim) == 4 else None
 
 
-def _find_sibling_layer(path: Path) -> LayerParameter | None:
-    """Returns the data layer of the TEST phase of the train_val file beside a net."""
-    sibling = path.parent / _SIBLING
-    if not sibling.exists():
-        return None
-    net = filter_net(read_net(sibling).net, net_state("TEST"))
-    layers = [layer for layer in net.layer if layer.type in RECORD_LAYERS]
-    return layers[0] if len(layers) == 1 else None
+def _find_sibling_layer(path: Path) -> tuple[Path, LayerParameter | None]:
+    """Returns the file with the TEST phase beside a net, and its data layer."""
+    for sibling in (path.parent / name for name in _SIBLINGS):
+        if sibling.exists() and sibling != path:
+            net = filter_net(read_net(sibling).net, net_state("TEST"))
+            layers = [layer for layer in net.layer if layer.type in RECORD_LAYERS]
+            return sibling, layers[0] if len(layers) == 1 else None
+    return path, None
 
 
 def _transform_by_options(layer: LayerParameter, settings: DataSettings, shape: Sequence[int]) -> None:
-    """Applies --mean and --scale, and lets larger records be cropped to the net's input."""
+    """Applies --mean and --scale, and brings records to the net's input: cropped, or resized with boxes."""
     param = layer.transform_param
     _, _, height, width = shape
-    if height == width and not param.crop_size:
+    if layer.type == "AnnotatedData":
+        if not param.HasField("resize_param"):
+            param.resize_param.height, param.resize_param.width = height, width
+    elif height == width and not param.crop_size:
         param.crop_size = height
     if settings.scale is not None:
         param.scale = settings.scale
@@ -187,6 +199,6 @@ def _read_dataset(layer: LayerParameter, folder: Path, split_name: str) -> None:
 
 
 def _read_lmdb(layer: LayerParameter, path: Path) -> None:
-    layer.type = "Data"
+    layer.type = "AnnotatedData" if layer.type == "AnnotatedData" else "Data"
     layer.data_param.source = str(path)
     layer.data_param.backend = DataParameter.LMDB

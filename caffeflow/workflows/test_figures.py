@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from caffeflow.engine.net import Net
 from caffeflow.engine.training import Result
@@ -45,17 +46,22 @@ class TestFigures:
             if math.prod(shapes[output.value]) == 1 and not subject.is_deploy
         ]
 
-    def check(self, labels: NDArray[np.float32]) -> None:
+    def first(self, tops: tuple[Tensor, ...], most: int) -> tuple[Tensor, ...]:
+        """Returns the first records of a batch."""
+        return tuple(top[:most] for top in tops)
+
+    def check(self, tops: tuple[Tensor, ...]) -> None:
         """Looks at the labels of a batch before the net does, which may say less.
 
         Raises:
             DataError: One is no class of the net.
         """
         if self._tally is not None:
-            self._tally.check(labels)
+            self._tally.check(tops[1].numpy())
 
-    def add(self, result: Result, labels: NDArray[np.float32]) -> None:
+    def add(self, result: Result, tops: tuple[Tensor, ...]) -> None:
         """Counts a batch."""
+        labels = tops[1].numpy()
         count = len(labels)
         self.seen += count
         for blob in self._scalars:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from caffeflow.errors import NetError, UsageError, WeightsError
-from caffeflow.proto.caffe_pb2 import LayerParameter
+from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
 from caffeflow.proto.graph import Graph, Value, build_graph
 from caffeflow.proto.net import NetRole, filter_net, net_state
 from caffeflow.proto.text import located, read_net
@@ -27,10 +27,11 @@ class Subject:
 
     Attributes:
         role: The net.
-        data: A Data or ImageData layer with labels, of the same name as the layer that it feeds.
+        data: A layer that brings labels or boxes too, of the same name as the layer that it feeds.
         is_deploy: The net has an Input, which takes the images alone.
         scores: The blob with a score for each class; None if no layer compares scores with labels.
         has_probabilities: The scores have been through a Softmax.
+        detections: The blob with a row for each box found; None if the net does not find boxes.
     """
 
     role: NetRole
@@ -38,6 +39,7 @@ class Subject:
     is_deploy: bool
     scores: str | None
     has_probabilities: bool
+    detections: str | None = None
 
     @property
     def path(self) -> Path:
@@ -68,15 +70,21 @@ def find_subject(path: Path, settings: DataSettings, note: Callable[[str], None]
             raise NetError(f"{path}: has {len(own)} data layers in its TEST phase, {names}; expected one")
         if own:
             own_data_layer(own[0], settings)
-        data = own[0] if own else deploy_data_layer(net, path, settings, note)
+        finder = _find_detector(net)
+        data = own[0] if own else deploy_data_layer(net, path, settings, note, has_boxes=finder is not None)
         graph = build_graph(net)
-        scores = _compared_scores(graph, data.top[1]) if own else _scores_of_deploy(graph, path)
+        scores = None
+        if finder is not None:
+            _check_boxes(data, finder)
+        else:
+            scores = _compared_scores(graph, data.top[1]) if own else _scores_of_deploy(graph, path)
     return Subject(
         role=NetRole(net_file=net_file, net=net, state=state, label="test net"),
         data=data,
         is_deploy=not own,
         scores=scores.blob if scores else None,
         has_probabilities=scores is not None and _maker(graph, scores) == "Softmax",
+        detections=finder.top[0] if finder is not None else None,
     )
 
 
@@ -138,6 +146,20 @@ def _in_folder(folder: Path) -> Path:
         if (folder / name).is_file():
             return folder / name
     raise UsageError(f"{folder}: holds none of {', '.join(_NET_FILES)}; name the prototxt itself")
+
+
+def _find_detector(net: NetParameter) -> LayerParameter | None:
+    """Returns the layer that lists what a net has found."""
+    return next((layer for layer in net.layer if layer.type == "DetectionOutput"), None)
+
+
+def _check_boxes(data: LayerParameter, finder: LayerParameter) -> None:
+    if data.type != "AnnotatedData":
+        raise NetError(
+            f"finds boxes, but data layer '{data.name}' of type {data.type} brings none to compare them with;"
+            " use an AnnotatedData layer, or name data with boxes: --data data/voc",
+            layer=finder.name,
+        )
 
 
 def _compared_scores(graph: Graph, labels: str) -> Value | None:

@@ -11,6 +11,7 @@ from caffeflow.cli import console, options
 from caffeflow.errors import UsageError
 
 if TYPE_CHECKING:
+    from caffeflow.evaluate.detection import ApVersion
     from caffeflow.workflows.test import TestSettings
 
 
@@ -27,30 +28,64 @@ if TYPE_CHECKING:
 @click.option("--batch-size", type=click.IntRange(min=1), help="In place of the net's own.")
 @click.option("--mean", help="For a deploy net: none, values (104,117,123) or a .binaryproto.")
 @click.option("--scale", type=float, help="For a deploy net: what values are multiplied by after the mean.")
-@click.option("--like-caffe", is_flag=True, help="Test whole batches and print the lines of 'caffe test'.")
-@click.option("--iterations", type=click.IntRange(min=1), help="Batches for --like-caffe.  [default: 50]")
+@click.option(
+    "--ap",
+    type=click.Choice(["11point", "MaxIntegral", "Integral"]),
+    help="How boxes' precision is averaged [default: the solver's].",
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["voc", "coco"]),
+    default="voc",
+    show_default=True,
+    help="Of boxes; coco: COCO's twelve numbers too.",
+)
+@click.option(
+    "--results",
+    "results_dir",
+    type=options.FOLDER,
+    help="Folder for result files of boxes, VOC's and COCO's.",
+)
+@options.force
+@click.option("--like-caffe", is_flag=True, help="Test whole batches and print Caffe's own lines.")
+@click.option(
+    "--iterations",
+    type=click.IntRange(min=1),
+    help="Batches for --like-caffe [default: 50; of boxes the solver's test_iter].",
+)
 @options.device
 @options.precision
 @options.json_output
 def command(
     net: str | None, weights: Path | None, data: Path | None, split: str, batch_size: int | None,
     mean: str | None, scale: float | None, like_caffe: bool, iterations: int | None, device: str,
+    ap: ApVersion | None, metric: Literal["voc", "coco"], results_dir: Path | None, force: bool,
     precision: Literal["fp32", "bf16"], as_json: bool,
 ) -> None:  # fmt: skip
     """Test a net on every record of a split, each once.
 
-    NET is a train_val or deploy prototxt, a folder with one, or a folder's name under models/; without it,
-    the only one there is taken.
+    NET is a train_val, test or deploy prototxt, a folder with one, or a folder's name under models/; without
+    it, the only one there is taken. A net that finds boxes is scored by mean average precision.
     """
     if iterations is not None and not like_caffe:
         raise UsageError("--iterations goes with --like-caffe; without it every record is tested once")
+    if like_caffe and (metric == "coco" or results_dir is not None):
+        raise UsageError("--like-caffe prints what Caffe does; leave out --metric coco and --results")
     from caffeflow.workflows.test import TestSettings
     from caffeflow.workflows.test_data import DataSettings
+    from caffeflow.workflows.test_detection import DetectionSettings
 
     about_data = DataSettings(data=data, split=split, batch_size=batch_size, mean=mean, scale=scale)
-    settings = TestSettings(net=net, weights=weights, data=about_data, device=device, precision=precision)
+    settings = TestSettings(
+        net=net,
+        weights=weights,
+        data=about_data,
+        detection=DetectionSettings(ap=ap, metric=metric, results_dir=results_dir, force=force),
+        device=device,
+        precision=precision,
+    )
     if like_caffe:
-        _like_caffe(settings, iterations or 50, as_json)
+        _like_caffe(settings, iterations, as_json)
     else:
         _each_once(settings, as_json)
 
@@ -70,7 +105,7 @@ def _each_once(settings: TestSettings, as_json: bool) -> None:
         console.result(table)
 
 
-def _like_caffe(settings: TestSettings, iterations: int, as_json: bool) -> None:
+def _like_caffe(settings: TestSettings, iterations: int | None, as_json: bool) -> None:
     from caffeflow.workflows.test_like_caffe import score_like_caffe
 
     result = score_like_caffe(

@@ -88,6 +88,10 @@ def _tell(report: TrainReport) -> None:
         if isinstance(score, dict):
             best = f"best {score['best']:.6g} at iteration {score['best_iteration']}"
             console.plain(f"  {name}: {score['last']:.6g} ({best})")
+            if "classes" in score:
+                from caffeflow.report.detection_result import class_table
+
+                console.result(class_table(score["classes"]))
     if report.weights:
         console.plain(f"  weights: {report.weights}")
 
