@@ -53,7 +53,8 @@ def overlap(a, b, *, border):
     )
     wide, high = common[2] - common[0] + border, common[3] - common[1] + border
     if wide > 0 and high > 0:
-        return wide * high / (size + other_size - wide * high)
+        with np.errstate(divide="ignore"):  # boxes of one pixel that share it: infinite, as in C++
+            return float(np.float64(wide * high) / (size + other_size - wide * high))
     return 0.0
 
 
