@@ -32,12 +32,16 @@ PERMUTE = [
 
 
 def normalize_case(name, settings, *, bottom=SHAPE, **arguments):
+    def gradient(xs, blobs, diffs):
+        return [loops.normalize_gradient(xs[0], blobs[0], diffs[0], **arguments)]
+
     return Case(
         id=f"normalize-{name}",
         prototxt=f'type: "Normalize" norm_param {{ {settings} }}',
         bottoms=[bottom],
         oracle=lambda xs, blobs: loops.normalize(xs[0], blobs[0], **arguments),
-        gradient=lambda xs, blobs, diffs: [loops.normalize_gradient(xs[0], blobs[0], diffs[0], **arguments)],
+        # With factors that differ Caffe's is not the derivative.
+        gradient=gradient if "channel_shared" in settings else "numeric",
         names=("scale",),
     )
 
