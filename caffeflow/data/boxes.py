@@ -1,15 +1,11 @@
 """Boxes as annotations give them: in pixels of the annotated image, each with its label.
 
-What Caffe stores are fractions of the image's width and height; `normalized` divides as SSD's
-`ReadXMLToAnnotatedDatum` does (util/io.cpp): as they are, without taking one off and without clipping.
+What Caffe stores are fractions of the image's width and height; `placed_boxes.py` divides.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +43,3 @@ class Annotation:
     def size(self) -> tuple[int, int] | None:
         """Height and width, if the source says both."""
         return (self.height, self.width) if self.height > 0 and self.width > 0 else None
-
-
-def normalized(annotation: Annotation, *, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Returns xmin, ymin, xmax, ymax of each box, (B, 4), as fractions in single precision.
-
-    Args:
-        annotation: The boxes; the size that it names is what they are fractions of.
-        size: Height and width of the image, for an annotation that names none.
-    """
-    height, width = annotation.size or size
-    rows = [(box.xmin, box.ymin, box.xmax, box.ymax) for box in annotation.boxes]
-    sides: NDArray[np.float32] = np.array([width, height, width, height], np.float32)
-    with np.errstate(over="ignore"):  # a number beyond single precision becomes infinite, and is seen then
-        corners: NDArray[np.float32] = np.array(rows, np.float32).reshape(-1, 4)
-        return np.divide(corners, sides)

@@ -16,7 +16,7 @@ from caffeflow import __version__
 from caffeflow.errors import DataError
 from caffeflow.files import write_text
 
-if TYPE_CHECKING:  # boxes bring numpy, which reading a manifest does not need
+if TYPE_CHECKING:  # label maps bring protobuf, which reading a manifest does not need
     from caffeflow.data.sample import Task
 
 FORMAT: Final = 1

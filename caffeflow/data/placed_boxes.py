@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from caffeflow.data.boxes import Annotation, Box, normalized
+from caffeflow.data.boxes import Annotation, Box
 
 NOT_A_NUMBER: Final = "not a number"
 NO_AREA: Final = "no area"
@@ -65,6 +65,24 @@ def place_boxes(annotation: Annotation, *, size: tuple[int, int]) -> PlacedBoxes
             if reason is not None
         ),
     )
+
+
+def normalized(annotation: Annotation, *, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Returns xmin, ymin, xmax, ymax of each box, (B, 4), as fractions in single precision.
+
+    They are divided as SSD's `ReadXMLToAnnotatedDatum` does (util/io.cpp): as they are, without taking one
+    off and without clipping.
+
+    Args:
+        annotation: The boxes; the size that it names is what they are fractions of.
+        size: Height and width of the image, for an annotation that names none.
+    """
+    height, width = annotation.size or size
+    rows = [(box.xmin, box.ymin, box.xmax, box.ymax) for box in annotation.boxes]
+    sides: NDArray[np.float32] = np.array([width, height, width, height], np.float32)
+    with np.errstate(over="ignore"):  # a number beyond single precision becomes infinite, and is seen then
+        corners: NDArray[np.float32] = np.array(rows, np.float32).reshape(-1, 4)
+        return np.divide(corners, sides)
 
 
 def box_faults(corners: NDArray[np.float32]) -> Sequence[str | None]:

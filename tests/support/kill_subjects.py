@@ -66,6 +66,27 @@ def write_inputs(folder: Path) -> None:
     models.mkdir(parents=True)
     (models / "train_val.prototxt").write_text(NET.replace("CLASSES", "10"))
     (models / "solver.prototxt").write_text(SOLVER + _TRAINING)
+    _write_voc(folder / "voc", sorted((folder / "images").glob("*/*.png")))
+
+
+def _write_voc(folder: Path, images: list[Path]) -> None:
+    """Writes each image several times over in VOC's layout, with a box around all of it and one beyond it."""
+    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (folder / name).mkdir(parents=True)
+    names = []
+    for place, path in enumerate(images * _REPEATS):
+        names.append(f"{place:06}")
+        (folder / "JPEGImages" / f"{names[-1]}.png").hardlink_to(path)
+        boxes = "".join(
+            f"<object><name>digit{path.parent.name}</name><bndbox><xmin>0</xmin><ymin>{top}</ymin><xmax>{right}"
+            f"</xmax><ymax>8</ymax></bndbox></object>"
+            for top, right in ((0, 8), (place % 9, 11))
+        )
+        size = "<size><width>8</width><height>8</height></size>"
+        text = f"<annotation>{size}{boxes}</annotation>"
+        (folder / "Annotations" / f"{names[-1]}.xml").write_text(text)
+    for name, chosen in (("train", names[1:]), ("val", names[:: _HELD_OUT * _REPEATS])):
+        (folder / "ImageSets/Main" / f"{name}.txt").write_text("\n".join(chosen) + "\n")
 
 
 def _prepare(backend: str) -> Subject:
@@ -115,6 +136,15 @@ SUBJECTS: Final = {
     for subject in (
         _prepare("lmdb"),
         _prepare("imagedata"),
+        Subject(
+            name="prepare-boxes",
+            command=("prepare", "voc", "voc", "--encode", "png", "--resize", "80x70", "--out", "dataset"),
+            out="dataset",
+            can_resume=lambda _: True,
+            is_done=lambda _: False,
+            has_kept=_has_journal,
+            content=folder_content,
+        ),
         Subject(
             name="train",
             command=("train", "--solver", "models/tiny/solver.prototxt", "--out", "run"),

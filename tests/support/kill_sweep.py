@@ -1,6 +1,6 @@
 """Kills real commands at random moments with SIGKILL, resumes them, and compares with an unbroken run.
 
-    python -m tests.support.kill_sweep --times 20 [prepare-lmdb | prepare-imagedata | train]...
+    python -m tests.support.kill_sweep --times 20 [prepare-lmdb | prepare-imagedata | prepare-boxes | train]...
 
 The first kills are spread over the whole run, from the interpreter's start to its last breath. What was
 resumed may be killed again, up to three times more. Ends with 1 if anything came out otherwise.
