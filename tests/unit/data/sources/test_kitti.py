@@ -54,9 +54,8 @@ def test_the_layouts_are_found_and_say_the_same(layout: str) -> None:
             write_zip(Path("data_object_image_2.zip"), images, deflated=layout == "deflated")
             write_zip(Path("data_object_label_2.zip"), labels, deflated=True)
     listing = list_jobs(settings)
-    assert sorted(sum(names(listing).values(), [])) == [
-        f"training/image_2/{number}.png" for number in NUMBERS
-    ]
+    listed = [name for split in names(listing).values() for name in split]
+    assert sorted(listed) == [f"training/image_2/{number}.png" for number in NUMBERS]
     assert {split: len(jobs) for split, jobs in listing.splits.items()} == {"train": 8, "val": 2}
     for job in (*listing.splits["train"], *listing.splits["val"]):
         assert job.location.read() == images[job.name]
