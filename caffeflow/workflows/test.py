@@ -149,6 +149,24 @@ def open_bench(
         role = role if solver is not None else without_scores(role, note)
         preflight(Flight(roles=[with_data(role, subject.data)], solver=solver), note)
     net = Net.of(role, record_shape=record_shape, seed=None, device=device)
+    load_weights(net, weights, path, note)
+    keep = [blob for blob in (subject.scores, subject.detections) if blob is not None]
+    executor = FusedExecutor(net, precision=settings.precision, keep=keep)
+    return Bench(subject=subject, weights=weights, executor=executor)
+
+
+def load_weights(net: Net, weights: Path, path: Path, note: Callable[[str], None]) -> None:
+    """Copies weights into a net, all of whose layers must get theirs.
+
+    Args:
+        net: The net.
+        weights: A caffemodel.
+        path: The net's file, for messages.
+        note: Gets sentences on what was copied.
+
+    Raises:
+        WeightsError: The file cannot be read, does not fit, or lacks a layer.
+    """
     plan = net.load(read_caffemodel(weights))
     note(f"weights: {weights} (layers copied: {len(plan.copied)})")
     if plan.skipped:
@@ -158,9 +176,6 @@ def open_bench(
             f"{weights}: has nothing for {_quoted(plan.new)} of {path}; weights go by layer name: give those"
             " that were trained with this net"
         )
-    keep = [blob for blob in (subject.scores, subject.detections) if blob is not None]
-    executor = FusedExecutor(net, precision=settings.precision, keep=keep)
-    return Bench(subject=subject, weights=weights, executor=executor)
 
 
 def _figures(bench: Bench, settings: TestSettings) -> TestFigures | DetectionFigures:

@@ -83,12 +83,12 @@ def deploy_data_layer(
         NetError: The net has not one Input of images.
         DataError: There is no such dataset.
     """
-    entry = _find_image_input(net)
+    entry = find_image_input(net)
     if entry is None:
         raise NetError("has no data layer in its TEST phase, nor one Input of images; nothing to test it on")
     kind = "AnnotatedData" if has_boxes else "Data"
     layer = LayerParameter(name=entry.name, type=kind, top=[entry.top[0], "label"])
-    sibling, template = _find_sibling_layer(path)
+    sibling, template = find_sibling_layer(path)
     if template is not None:
         note(f"records are transformed as layer '{template.name}' of {sibling} says")
         for field in ("transform_param", "data_param", "image_data_param", "annotated_data_param"):
@@ -99,7 +99,7 @@ def deploy_data_layer(
         raise UsageError(f"{path} has no data layer: say with --data what to test it on")
     elif settings.mean is None and settings.scale is None:
         note(f"{path} says nothing of mean and scale, so none are applied; give --mean and --scale otherwise")
-    _transform_by_options(layer, settings, entry.input_param.shape[0].dim)
+    transform_by_options(layer, settings, entry.input_param.shape[0].dim)
     _replace_source(layer, settings)
     entry.input_param.shape[0].dim[0] = batch_size_of(layer)
     return layer
@@ -125,7 +125,7 @@ def _param(layer: LayerParameter) -> DataParameter | ImageDataParameter:
     return layer.image_data_param if layer.type == "ImageData" else layer.data_param
 
 
-def _find_image_input(net: NetParameter) -> LayerParameter | None:
+def find_image_input(net: NetParameter) -> LayerParameter | None:
     """Returns the only Input, if it is one blob of images."""
     inputs = [layer for layer in net.layer if layer.type == "Input"]
     if len(inputs) != 1 or len(inputs[0].top) != 1 or len(inputs[0].input_param.shape) != 1:
@@ -133,7 +133,7 @@ def _find_image_input(net: NetParameter) -> LayerParameter | None:
     return inputs[0] if len(inputs[0].input_param.shape[0].dim) == 4 else None
 
 
-def _find_sibling_layer(path: Path) -> tuple[Path, LayerParameter | None]:
+def find_sibling_layer(path: Path) -> tuple[Path, LayerParameter | None]:
     """Returns the file with the TEST phase beside a net, and its data layer."""
     for sibling in (path.parent / name for name in _SIBLINGS):
         if sibling.exists() and sibling != path:
@@ -143,7 +143,7 @@ def _find_sibling_layer(path: Path) -> tuple[Path, LayerParameter | None]:
     return path, None
 
 
-def _transform_by_options(layer: LayerParameter, settings: DataSettings, shape: Sequence[int]) -> None:
+def transform_by_options(layer: LayerParameter, settings: DataSettings, shape: Sequence[int]) -> None:
     """Applies --mean and --scale, and brings records to the net's input: cropped, or resized with boxes."""
     param = layer.transform_param
     _, _, height, width = shape

@@ -44,7 +44,7 @@ def _note_threshold(net: NetParameter, note: Callable[[str], None]) -> None:
         threshold = layer.detection_output_param.confidence_threshold
         if threshold > _CUSTOMARY + 1e-6:  # the field is a float
             note(
-                f"layer '{layer.name}' keeps back scores up to its confidence_threshold of {threshold:g}, which"
+                f"layer '{layer.name}' keeps back scores up to confidence_threshold {threshold:g}, which"
                 f" makes mAP smaller; it is customarily measured with {_CUSTOMARY:g}, as test.prototxt has it"
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,21 +88,21 @@ def find_subject(path: Path, settings: DataSettings, note: Callable[[str], None]
     )
 
 
-def find_net(asked: str | None, *, models: Path = MODELS) -> Path:
+def find_net(asked: str | None, *, models: Path = MODELS, files: Sequence[str] = _NET_FILES) -> Path:
     """Returns the file of a net named by a prototxt, a folder, or a folder's name under models/.
 
     Raises:
         UsageError: There is none, or nothing is named and there are several.
     """
     if asked is None:
-        return _in_folder(_only_folder(models))
+        return _in_folder(_only_folder(models, files), files)
     path = Path(asked)
     if path.is_dir():
-        return _in_folder(path)
+        return _in_folder(path, files)
     if path.suffix == ".prototxt":
         return path
     if (models / asked).is_dir():
-        return _in_folder(models / asked)
+        return _in_folder(models / asked, files)
     raise UsageError(
         f"there is no net '{asked}': neither a prototxt nor a folder, nor one under {models}/; make it with:"
         f" caffeflow render {asked}"
@@ -128,8 +128,8 @@ def find_weights(net_path: Path, *, runs: Path = RUNS) -> Path:
     return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
-def _only_folder(models: Path) -> Path:
-    folders = sorted({path.parent for name in _NET_FILES for path in models.glob(f"*/{name}")})
+def _only_folder(models: Path, files: Sequence[str]) -> Path:
+    folders = sorted({path.parent for name in files for path in models.glob(f"*/{name}")})
     if len(folders) == 1:
         return folders[0]
     if not folders:
@@ -137,15 +137,15 @@ def _only_folder(models: Path) -> Path:
             f"there is no net under {models}/: render one first (caffeflow render lenet --data data/NAME),"
             " or name a prototxt"
         )
-    listed = "\n".join(f"  caffeflow test {folder.name}" for folder in folders)
-    raise UsageError(f"there are {len(folders)} nets under {models}/; say which:\n{listed}")
+    listed = ", ".join(folder.name for folder in folders)
+    raise UsageError(f"there are {len(folders)} nets under {models}/; name one of them: {listed}")
 
 
-def _in_folder(folder: Path) -> Path:
-    for name in _NET_FILES:
+def _in_folder(folder: Path, files: Sequence[str]) -> Path:
+    for name in files:
         if (folder / name).is_file():
             return folder / name
-    raise UsageError(f"{folder}: holds none of {', '.join(_NET_FILES)}; name the prototxt itself")
+    raise UsageError(f"{folder}: holds none of {', '.join(files)}; name the prototxt itself")
 
 
 def _find_detector(net: NetParameter) -> LayerParameter | None:

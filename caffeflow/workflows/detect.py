@@ -1,0 +1,149 @@
+"""`caffeflow detect`: boxes with names and scores in pictures, drawn, listed and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from caffeflow import images
+from caffeflow.data.box_drawing import NamedCorners, draw_boxes
+from caffeflow.errors import DataError, UsageError
+from caffeflow.files import write_atomically
+from caffeflow.images import Image
+from caffeflow.workflows.detect_images import Picture, find_pictures
+from caffeflow.workflows.detector import Detection, Detector, DetectorSettings
+
+_WRITTEN: Final = (".jpg", ".jpeg", ".png")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectSettings:
+    """What the user asks for.
+
+    Attributes:
+        paths: Picture files and folders of such.
+        detector: The net, and how it is used.
+        batch_size: Pictures that go through the net together.
+        out_dir: Where pictures with boxes go; None: nowhere.
+        force: Replace drawn pictures that are there.
+    """
+
+    paths: Sequence[Path]
+    detector: DetectorSettings
+    batch_size: int = 8
+    out_dir: Path | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detected:
+    """A picture and what was found in it.
+
+    Attributes:
+        drawn: The picture with boxes, if one was written.
+    """
+
+    path: Path
+    height: int
+    width: int
+    detections: tuple[Detection, ...]
+    drawn: Path | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns plain values: boxes in pixels, xmin, ymin, xmax, ymax."""
+        return {
+            "image": str(self.path),
+            "height": self.height,
+            "width": self.width,
+            "detections": [asdict(detection) for detection in self.detections],
+            "drawn": None if self.drawn is None else str(self.drawn),
+        }
+
+
+def detect(
+    settings: DetectSettings, *, note: Callable[[str], None], on_progress: Callable[[int, int], None]
+) -> Iterator[Detected]:
+    """Yields each picture with what was found in it, in order; pictures that cannot be read are noted.
+
+    Args:
+        settings: What is asked for.
+        note: Gets sentences on what was decided or left out.
+        on_progress: Gets the number of pictures done, and of all.
+
+    Raises:
+        UsageError: The net is not named, or drawn pictures are in the way.
+        NetError: The net does not detect.
+        WeightsError: Weights that do not fit the net, or none.
+        DataError: No picture, none that can be read, or one that cannot be written.
+    """
+    pictures = find_pictures(settings.paths)
+    _check_free(pictures, settings)
+    detector = Detector(settings.detector, note)
+    unread = 0
+    for start in range(0, len(pictures), settings.batch_size):
+        batch = []
+        for picture in pictures[start : start + settings.batch_size]:
+            try:
+                batch.append((picture, picture.read()))
+            except DataError as error:
+                note(f"left out: {error}")
+                unread += 1
+        yield from _look(detector, batch, settings.out_dir)
+        on_progress(min(start + settings.batch_size, len(pictures)), len(pictures))
+    if unread == len(pictures):
+        raise DataError(f"none of the {unread} pictures can be read; the first is {pictures[0].path}")
+
+
+def _look(
+    detector: Detector, batch: Sequence[tuple[Picture, Image]], out_dir: Path | None
+) -> Iterator[Detected]:
+    found = detector.detect([image for _, image in batch]) if batch else []
+    for (picture, image), detections in zip(batch, found, strict=True):
+        drawn = None if out_dir is None else _place_of(picture, out_dir)
+        if drawn is not None:
+            _draw(image, detections, drawn)
+        height, width = image.shape[:2]
+        yield Detected(
+            path=picture.path, height=height, width=width, detections=tuple(detections), drawn=drawn
+        )
+
+
+def _draw(image: Image, detections: Sequence[Detection], path: Path) -> None:
+    """Writes a picture with its boxes; the best scores are drawn last, so that they are seen."""
+    canvas = image.copy()
+    height, width = image.shape[:2]
+    span = np.array([width, height, width, height], np.float32)
+    boxes = [
+        NamedCorners(np.array(each.box, np.float32) / span, each.label, f"{each.name} {each.score:.2f}")
+        for each in reversed(detections)
+    ]
+    draw_boxes(canvas, boxes)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{path.parent}: cannot make this folder: {error.strerror}") from error
+    write_atomically(path, images.encode(canvas, path.suffix.lower().removeprefix(".")))
+
+
+def _place_of(picture: Picture, out_dir: Path) -> Path:
+    """Returns where a drawn picture goes: under its name, as JPEG unless it is JPEG or PNG."""
+    path = out_dir / picture.name
+    return path if path.suffix.lower() in _WRITTEN else path.with_suffix(f"{path.suffix}.jpg")
+
+
+def _check_free(pictures: Sequence[Picture], settings: DetectSettings) -> None:
+    out_dir = settings.out_dir
+    if out_dir is None:
+        return
+    for picture in pictures:
+        drawn = _place_of(picture, out_dir)
+        if drawn.exists() and drawn.samefile(picture.path):
+            raise UsageError(
+                f"--out {out_dir}: would replace {picture.path} by the drawn picture; name another folder"
+            )
+        if drawn.exists() and not settings.force:
+            raise UsageError(f"{drawn} is there already; replace it with --force, or name another folder")

@@ -1,0 +1,62 @@
+"""The pictures to detect in: files as named, and all below folders; each with a name for what is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from caffeflow import images
+from caffeflow.data.sources.folder import IMAGE_SUFFIXES
+from caffeflow.errors import DataError, UsageError
+from caffeflow.images import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A picture file; `name` is its path below the folder that was named, with `/`."""
+
+    path: Path
+    name: str
+
+    def read(self) -> Image:
+        """Returns the picture in colour, upright.
+
+        Raises:
+            DataError: It cannot be read or decoded.
+        """
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read: {error.strerror}") from error
+        return images.decode(content, "color", name=str(self.path))
+
+
+def find_pictures(paths: Sequence[Path]) -> list[Picture]:
+    """Returns the pictures of files and folders, in order; those of a folder by name.
+
+    Raises:
+        DataError: A path does not exist, or a folder has no pictures.
+        UsageError: Two pictures have one name, so that what is drawn would overwrite itself.
+    """
+    found: list[Picture] = []
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder")
+        found += _below(path) if path.is_dir() else [Picture(path=path, name=path.name)]
+    twice = [name for name, count in Counter(picture.name for picture in found).items() if count > 1]
+    if twice:
+        named = " and ".join(str(picture.path) for picture in found if picture.name == twice[0])
+        raise UsageError(f"{named}: have one name; detect in one folder after the other")
+    return found
+
+
+def _below(folder: Path) -> list[Picture]:
+    files = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
+    if not files:
+        kinds = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise DataError(f"{folder}: has no pictures; expected files such as {kinds}")
+    return [Picture(path=path, name=path.relative_to(folder).as_posix()) for path in files]
