@@ -30,6 +30,12 @@ _NOT_READ: Final = {
     "DummyData": "makes up no data; give the deploy file",
 }
 
+_FIELDS_NOT_READ: Final = (
+    ("pooling_param", "round_mode"),
+    ("convolution_param", "tf_pad"),
+    ("prior_box_param", "reduce_boxes"),
+)
+
 
 def find_obstacle(shapes: NetShapes) -> str | None:
     """Returns why OpenCV cannot check a net, as a phrase about OpenCV and a layer, or None if it can."""
@@ -69,8 +75,9 @@ def run_opencv(prototxt: Path, caffemodel: Path, *, inputs: Mapping[str, Array],
 def _reason_against(facts: LayerFacts) -> str | None:
     if facts.spec.type in _NOT_READ:
         return _NOT_READ[facts.spec.type]
-    if facts.node.layer.pooling_param.HasField("round_mode"):
-        return "knows no round_mode in pooling_param"
+    for param, field in _FIELDS_NOT_READ:
+        if getattr(facts.node.layer, param).HasField(field):
+            return f"knows no {field} in {param}"
     if _is_depthwise_on_a_side_of_one(facts):
         return "computes a depthwise convolution wrongly where a side of its bottom is 1"
     return None

@@ -59,6 +59,34 @@ def dw(kernel: int, *, group: int = 6) -> str:
             "round_mode",
         ),
         (
+            net_text(
+                5,
+                7,
+                layer(
+                    "c",
+                    "Convolution",
+                    "data",
+                    "c",
+                    "convolution_param { num_output: 2 kernel_size: 3 pad: 1 stride: 2 tf_pad: SAME }",
+                ),
+            ),
+            "no tf_pad in convolution_param",
+        ),
+        (
+            net_text(
+                5,
+                7,
+                layer(
+                    "p",
+                    "PriorBox",
+                    "data",
+                    "p",
+                    "prior_box_param { min_size: 3 img_size: 9 reduce_boxes: true }",
+                ),
+            ),
+            "no reduce_boxes in prior_box_param",
+        ),
+        (
             'layer { name: "d" type: "DummyData" top: "d" dummy_data_param { shape { dim: 2 dim: 3 } } }',
             "deploy file",
         ),
