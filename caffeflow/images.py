@@ -12,7 +12,7 @@ Caffe takes what OpenCV makes of a broken file. Here a picture that is not whole
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar, cast
 
@@ -223,14 +223,26 @@ def look_up(image: Image, table: Image) -> Image:
     return _as_image(changed)
 
 
-def change_hsv(image: Image, channel: Literal[0, 1, 2], table: Image) -> Image:
-    """Returns a BGR picture of which hue (0, from 0 to 179), saturation (1) or value (2) went by a table.
+def shift(image: Image, delta: float) -> Image:
+    """Returns the picture with `delta` added to each value: halves rounded to even, held within 0 and 255."""
+    shifted: Any = cv2.addWeighted(image, 1, image, 0, delta)
+    return _as_image(shifted)
 
-    OpenCV's way to hue and back is in bytes, so that pixels change a little even by an identical table.
+
+def multiply(image: Image, factor: float) -> Image:
+    """Returns the picture with each value times a factor of at least 0, rounded and held as by `shift`."""
+    multiplied: Any = cv2.convertScaleAbs(image, alpha=factor)
+    return _as_image(multiplied)
+
+
+def change_hsv(image: Image, channel: Literal[0, 1, 2], change: Callable[[Image], Image]) -> Image:
+    """Returns a BGR picture with its hue (0, from 0 to 179), saturation (1) or value (2) changed.
+
+    OpenCV's way to hue and back is in bytes, so that pixels change a little even if nothing is changed.
     """
-    hsv: Any = cv2.cvtColor(image, cv2.COLOR_BGR2HSV)
-    cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, channel), table), hsv, channel)
-    changed: Any = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
+    planes = planes_of(to_hsv(image))
+    planes[channel] = change(planes[channel])
+    changed: Any = cv2.cvtColor(cv2.merge(planes), cv2.COLOR_HSV2BGR)
     return _as_image(changed)
 
 

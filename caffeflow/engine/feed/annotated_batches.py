@@ -129,7 +129,7 @@ class AnnotatedBatches:
         record = self._records.parse(item)
         image = self._decode(record.datum)
         draws = self._draws.of_record(number)
-        window, truth = self._augmentation.frame(image.shape[:2], GroundTruth.of(record.boxes), draws)
+        window, truth = self._augmentation.frame(image.shape[:2], GroundTruth(record.boxes), draws)
         return Framed(
             name=record.datum.name,
             label=record.datum.label,

@@ -75,7 +75,7 @@ class Expansion:
         if is_tiny or not draws.acts(Draw.EXPANSION_ACTS, self.probability):
             return None
         ratio = draws.uniform(Draw.EXPANSION, 1, self.largest)
-        height, width = (int(np.float32(side) * ratio) for side in size)
+        height, width = (int(np.float32(side) * np.float32(ratio)) for side in size)
         top = int(draws.uniform(Draw.EXPANSION_TOP, 0, height - size[0]))
         left = int(draws.uniform(Draw.EXPANSION_LEFT, 0, width - size[1]))
         return Window(top=-top, left=-left, height=height, width=width)

@@ -101,9 +101,10 @@ class RecordDraws:
         self._units: list[float] = generator.random(len(Draw)).tolist()
         self._generator = generator
 
-    def uniform(self, draw: Draw, low: float, high: float) -> np.float32:
-        """Returns a number from `low` to `high`, in single precision as all of Caffe's."""
-        return np.float32(low) + (np.float32(high) - np.float32(low)) * np.float32(self._units[draw])
+    def uniform(self, draw: Draw, low: float, high: float) -> float:
+        """Returns a number from `low` to `high` that is one of single precision, as all of Caffe's."""
+        number = np.float32(low) + (np.float32(high) - np.float32(low)) * np.float32(self._units[draw])
+        return float(number)
 
     def acts(self, draw: Draw, probability: float) -> bool:
         """Tells whether something of a probability happens."""

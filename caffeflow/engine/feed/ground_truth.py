@@ -13,16 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from caffeflow.engine.feed.boxes import (
-    Areas,
-    Boxes,
-    Flags,
-    areas,
-    areas_or_own,
-    coverages,
-    projected,
-    shared_areas,
-)
+from caffeflow.engine.feed.boxes import Areas, Boxes, Flags, areas, coverages, projected, shared_areas
 from caffeflow.layers.data import BOX_COLUMNS
 from caffeflow.proto.caffe_pb2 import EmitConstraint, TransformationParameter
 
@@ -37,27 +28,30 @@ class GroundTruth:
 
     Attributes:
         rows: (B, 7): label, instance, xmin, ymin, xmax, ymax, difficult; ordered by group.
-        own_areas: (B,) the areas that the boxes carry, see `boxes`.
+        is_cut: They come from a cut picture.
+        kept_areas: (B,) the areas that they had then, if they were moved since; None: as measured.
     """
 
     rows: Rows
-    own_areas: Areas
-
-    @classmethod
-    def of(cls, rows: Rows) -> GroundTruth:
-        """Returns boxes as annotated: they carry no areas."""
-        return cls(rows, np.full(len(rows), np.nan, np.float32))
+    is_cut: bool = False
+    kept_areas: Areas | None = None
 
     @property
     def boxes(self) -> Boxes:
         """The corners, (B, 4)."""
         return self.rows[:, _CORNERS]
 
-    def placed(self, boxes: Boxes) -> GroundTruth:
-        """Returns the same at other places; the areas stay."""
+    @property
+    def areas(self) -> Areas:
+        """The area of each box, (B,), as SSD takes it for constraints."""
+        return areas(self.boxes) if self.kept_areas is None else self.kept_areas
+
+    def moved(self, boxes: Boxes) -> GroundTruth:
+        """Returns the same at other places."""
         rows = self.rows.copy()
         rows[:, _CORNERS] = boxes
-        return GroundTruth(rows, self.own_areas)
+        # Caffe: what clips a box notes its area, and nothing that moves it notes the new one (bbox_util.cpp).
+        return GroundTruth(rows, self.is_cut, self.areas if self.is_cut else None)
 
     def within(self, frame: Boxes, emit: EmitRule | None) -> GroundTruth:
         """Returns what a frame shows, as fractions of it.
@@ -73,7 +67,7 @@ class GroundTruth:
             is_kept &= emit.keeps(self, frame)
         rows = self.rows[is_kept]
         rows[:, _CORNERS] = placed[is_kept]
-        return GroundTruth(rows, areas(rows[:, _CORNERS]))
+        return GroundTruth(rows, is_cut=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +95,7 @@ class EmitRule:
         if self.least_coverage is None:
             centres = (boxes[:, :2] + boxes[:, 2:]) / 2
             return np.asarray(((centres >= frame[:2]) & (centres <= frame[2:])).all(axis=1))
-        whole = areas_or_own(boxes, truth.own_areas)
-        covered = coverages(shared_areas(boxes, frame), whole)
+        covered = coverages(shared_areas(boxes, frame), truth.areas)
         return np.asarray(covered > self.least_coverage)
 
 
@@ -110,7 +103,7 @@ def mirrored(truth: GroundTruth) -> GroundTruth:
     """Returns the boxes of the mirrored picture."""
     boxes = truth.boxes.copy()
     boxes[:, [0, 2]] = 1 - boxes[:, [2, 0]]
-    return truth.placed(boxes)
+    return truth.moved(boxes)
 
 
 def gathered(items: Sequence[Rows]) -> Rows:

@@ -99,6 +99,8 @@ class Resizing:
             truth: In fractions of the picture before.
             size: (height, width) of the picture before.
         """
+        if not len(truth.rows):
+            return truth
         # Caffe: by way of pixels, and the margins are not rounded to whole ones (im_transforms.cpp).
         old = np.array([size[1], size[0]], np.float32)
         new, content = self._frames(size)
@@ -106,7 +108,7 @@ class Resizing:
         corners = truth.boxes.reshape(-1, 2, 2) * old * (new - np.float32(2) * margin) / old
         corners[:, 0] = margin + np.maximum(corners[:, 0], 0)
         corners[:, 1] = margin + np.minimum(corners[:, 1], new)
-        return truth.placed((corners / new).reshape(-1, 4))
+        return truth.moved((corners / new).reshape(-1, 4))
 
     def rescaled(self, truth: GroundTruth, size: Pair, crop: Boxes) -> GroundTruth:
         """Returns the boxes as fractions of `scale`, where the net asks for that.
@@ -128,7 +130,7 @@ class Resizing:
             asked = f"height_scale {self.scale[0]} and width_scale {self.scale[1]} in resize_param"
             raise DataError(f"{found}, which {asked} must not exceed")
         corners = truth.boxes.reshape(-1, 2, 2) * cropped / scale
-        return truth.placed(corners.reshape(-1, 4))
+        return truth.moved(corners.reshape(-1, 4))
 
     def _frames(self, size: Pair) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Returns (width, height) of the result and of the picture in it, neither rounded."""

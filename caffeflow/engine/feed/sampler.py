@@ -18,15 +18,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from caffeflow.engine.feed.boxes import (
-    Boxes,
-    Flags,
-    areas,
-    areas_or_own,
-    coverages,
-    overlaps,
-    shared_areas,
-)
+from caffeflow.engine.feed.boxes import Boxes, Flags, areas, coverages, overlaps, shared_areas
 from caffeflow.engine.feed.draws import Draw, RecordDraws
 from caffeflow.engine.feed.ground_truth import GroundTruth
 from caffeflow.errors import NetError
@@ -164,7 +156,7 @@ class Samplers:
         satisfied = self._is_free.copy()
         if not len(truth.rows):
             return satisfied
-        objects = areas_or_own(truth.boxes, truth.own_areas)
+        objects = truth.areas
         for kind, trials in self._of_kind.items():
             if not len(trials):
                 continue
