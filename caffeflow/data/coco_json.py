@@ -7,7 +7,6 @@ arrays that matter are walked an element at a time, and of an element only what 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from caffeflow.data.voc_xml import Corners
+from caffeflow.data.voc_xml import MAX_CORNER, Corners
 from caffeflow.errors import DataError
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
@@ -35,7 +34,7 @@ class CocoObject:
 
 @dataclass(slots=True, kw_only=True)
 class CocoImage:
-    """One image, and its objects in the file's order."""
+    """One image, and its objects in the file's order; height and width are 0 where it does not say both."""
 
     id: int
     file_name: str
@@ -144,11 +143,13 @@ class _Collector:
         number = int(element["id"])
         if number in self._images:
             raise DataError(f"{self._where}: image id {number} is there twice; each may occur once")
+        height, width = (int(element.get(side) or 0) for side in ("height", "width"))
+        is_known = height > 0 and width > 0
         self._images[number] = CocoImage(
             id=number,
             file_name=str(element["file_name"]),
-            height=int(element.get("height") or 0),
-            width=int(element.get("width") or 0),
+            height=height if is_known else 0,
+            width=width if is_known else 0,
         )
 
     def _annotation(self, element: dict[str, Any]) -> None:
@@ -166,7 +167,7 @@ def _corners(bbox: Any) -> tuple[Corners | None, str]:
     """Returns the corners of [x, y, width, height], or why there are none."""
     if not isinstance(bbox, list) or len(bbox) != _BOX_SIDES:
         return None, f"bbox is {json.dumps(bbox)}"
-    if not all(isinstance(side, int | float) and math.isfinite(side) for side in bbox):
+    if not all(isinstance(side, int | float) and abs(side) < MAX_CORNER for side in bbox):
         return None, f"bbox is {json.dumps(bbox)}"
     x, y, width, height = map(np.float32, bbox)  # Caffe: util/io.cpp adds in float32
     return (float(x), float(y), float(x + width), float(y + height)), ""

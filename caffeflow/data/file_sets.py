@@ -92,6 +92,8 @@ class ArchiveFiles:
         self._path = path
         self._folders: dict[str, dict[str, Location]] = {}
         for name, location in members:
+            if _is_hidden(name):
+                continue
             folder, _, last = name.rpartition("/")
             self._folders.setdefault(folder, {})[last] = location
 
@@ -232,6 +234,11 @@ def read_text(files: FileSet, name: str) -> str:
         raise DataError(
             f"{files.where(name)}: is not UTF-8 text; convert it, for instance with iconv"
         ) from error
+
+
+def _is_hidden(name: str) -> bool:
+    """Tells whether a member is hidden, or one of those that macOS adds to its zips."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
 def _joined(folder: str, name: str) -> str:

@@ -8,11 +8,10 @@ region in which objects were not labelled.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
-from caffeflow.data.voc_xml import Corners
+from caffeflow.data.voc_xml import MAX_CORNER, Corners
 from caffeflow.errors import DataError
 
 DONT_CARE: Final = "DontCare"
@@ -57,6 +56,6 @@ def _parse_line(words: list[str], where: str, number: int) -> KittiObject:
         left, top, right, bottom = map(float, words[4:8])
     except ValueError as error:
         raise DataError(f"{where}: the box is '{' '.join(words[4:8])}'; expected four numbers") from error
-    if not all(map(math.isfinite, (left, top, right, bottom))):
-        raise DataError(f"{where}: the box is '{' '.join(words[4:8])}'; expected four finite numbers")
+    if not all(abs(side) < MAX_CORNER for side in (left, top, right, bottom)):
+        raise DataError(f"{where}: the box is '{' '.join(words[4:8])}'; expected four pixels")
     return KittiObject(name=words[0], corners=(left, top, right, bottom), line=number)

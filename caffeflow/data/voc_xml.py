@@ -9,7 +9,6 @@ Parts of objects (`object/part`) have boxes of their own, which both leave alone
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -20,6 +19,10 @@ from caffeflow.errors import DataError
 Corners: TypeAlias = tuple[float, float, float, float]
 
 _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
+MAX_CORNER: Final = 2.0**31
+"""Corners reach no further in Caffe, whose pixels are int32; what does is damage."""
+
+_MAX_DIGITS: Final = 9  # of a side
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -158,7 +161,7 @@ def _finished(found: _Object) -> VocObject:
     if "bndbox" not in found.texts:
         return VocObject(name=name, corners=None, line=found.line, problem="no bndbox")
     for corner, text in zip(_CORNERS, texts, strict=True):
-        if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
+        if not _NUMBER.fullmatch(text) or abs(float(text)) >= MAX_CORNER:
             return VocObject(name=name, corners=None, line=found.line, problem=f"{corner} is '{text}'")
     xmin, ymin, xmax, ymax = map(float, texts)
     return VocObject(
@@ -173,4 +176,4 @@ def _finished(found: _Object) -> VocObject:
 
 def _whole(text: str) -> int:
     """Returns a side as a number; 0 where it is none, so that the image's own is taken."""
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else 0

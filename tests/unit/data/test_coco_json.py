@@ -69,7 +69,10 @@ def test_annotations_of_images_that_are_not_listed_are_counted() -> None:
     assert parse_coco(coco_json(IMAGES, [stray, stray], COCO_SOME), "a.json").strays == 2
 
 
-@pytest.mark.parametrize("bbox", [[1, 2, 3], [], None, [1, 2, "3", 4], [1, 2, None, 4], {"x": 1}])
+@pytest.mark.parametrize(
+    "bbox",
+    [[1, 2, 3], [], None, [1, 2, "3", 4], [1, 2, None, 4], {"x": 1}, [1, 2, 1e300, 4], [10**400, 2, 3, 4]],
+)
 def test_a_box_that_is_none_says_so(bbox: object) -> None:
     content = coco_json(IMAGES, [{"image_id": 9, "category_id": 1, "bbox": bbox}], COCO_SOME)
     (found,) = parse_coco(content, "a.json").images[0].objects
@@ -84,6 +87,12 @@ def test_a_box_with_nan_is_none() -> None:
     (found,) = parse_coco(content, "a.json").images[0].objects
     assert found.corners is None
     assert "NaN" in found.problem
+
+
+@pytest.mark.parametrize("size", [(0, 23), (17, -1)])
+def test_a_size_that_is_none_is_not_known(size: tuple[int, int]) -> None:
+    image = parse_coco(coco_json(IMAGES, [], COCO_SOME, size=size), "a.json").images[0]
+    assert (image.height, image.width) == (0, 0)
 
 
 def test_long_reading_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,13 @@ def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
     assert (files.files(""), files.folders()) == (["a.txt"], [""])
 
 
+def test_what_macos_adds_to_a_zip_is_passed_over(tmp_path: Path) -> None:
+    extra = {"__MACOSX/kit/A/._one.xml": b"", "kit/.DS_Store": b"", "kit/A/._one.xml": b""}
+    files = open_files(write_zip(tmp_path / "set.zip", FILES | extra))
+    assert files.folders() == ["", "kit", "kit/A", "kit/A/deep", "kit/B"]
+    assert files.files("kit/A") == ["one.xml", "two.xml"]
+
+
 def test_long_indexing_is_told(tmp_path: Path) -> None:
     path = write_tar(tmp_path / "set.tar", FILES)
     heard: list[tuple[str, int, int | None]] = []

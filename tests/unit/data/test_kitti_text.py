@@ -32,7 +32,7 @@ def test_an_empty_file_is_an_image_without_objects() -> None:
     [
         (kitti_line("Car") + "Car 0 0 1 2 3\n", r"0\.txt:2: has 6 words, expected 15"),
         (kitti_line("Car", ("a", 2, 3, 4)), r"0\.txt:1: the box is 'a 2 3 4'; expected four numbers"),
-        (kitti_line("Car", ("nan", 2, 3, 4)), r"0\.txt:1: the box is 'nan 2 3 4'.*finite"),
+        (kitti_line("Car", ("nan", 2, 3, 4)), r"0\.txt:1: the box is 'nan 2 3 4'.*pixels"),
         ("{}", r"0\.txt:1: has 1 words"),
     ],
 )

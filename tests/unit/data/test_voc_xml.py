@@ -88,6 +88,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "a word": (voc_object("dog", (3, 5, "wide", 11)), "xmax is 'wide'"),
     "nan": (voc_object("dog", (3, 5, 7, "nan")), "ymax is 'nan'"),
     "infinite": (voc_object("dog", ("1e999", 5, 7, 11)), "xmin is '1e999'"),
+    "too far": (voc_object("dog", (3, 5, 7, "1e12")), "ymax is '1e12'"),
     "underscore": (voc_object("dog", ("1_0", 5, 7, 11)), "xmin is '1_0'"),
 }
 
@@ -100,7 +101,9 @@ def test_an_object_without_a_box_says_why(case: str) -> None:
     assert found.problem == problem
 
 
-@pytest.mark.parametrize("size", [None, (0, 0), (17, 0), ("", 23), ("17.5", "23"), (-17, 23)])
+@pytest.mark.parametrize(
+    "size", [None, (0, 0), (17, 0), ("", 23), ("17.5", "23"), (-17, 23), ("9" * 5000, 23)]
+)
 def test_a_size_that_is_none_is_not_known(size: tuple[object, object] | None) -> None:
     found = parse_voc(voc_xml([], size), "a.xml")
     assert (found.height, found.width) == (0, 0)
