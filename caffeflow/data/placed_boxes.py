@@ -19,6 +19,7 @@ from caffeflow.data.boxes import Annotation, Box
 NOT_A_NUMBER: Final = "not a number"
 NO_AREA: Final = "no area"
 OUTSIDE: Final = "reaches outside"
+BOXES_OUTSIDE: Final = "boxes reaching outside"  # what such are counted as, among what is odd but taken
 
 _SLACK: Final = 1e-4  # of the image's side: sums of rounded coordinates miss it by less
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from caffeflow.data import digest
 from caffeflow.data.convert import Converted, Rejected
-from caffeflow.data.placed_boxes import PlacedBoxes, box_sides
+from caffeflow.data.placed_boxes import BOXES_OUTSIDE, PlacedBoxes, box_sides
 
 T = TypeVar("T", int, str)
 
@@ -73,7 +73,7 @@ class Tally:
             if fault.is_dropped:
                 self.rejected_boxes[fault.reason] += 1
             else:
-                self.unusual[f"box {fault.reason}"] += 1
+                self.unusual[BOXES_OUTSIDE] += 1
 
     def to_json(self) -> dict[str, Any]:
         """Returns the tally as JSON has it."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from caffeflow.data.box_census import BoxCensus
 from caffeflow.data.manifest import Manifest, Split
-from caffeflow.data.placed_boxes import OUTSIDE
+from caffeflow.data.placed_boxes import BOXES_OUTSIDE
 from caffeflow.data.sinks.annotated import without_blanks
 from caffeflow.errors import CaffeflowError
 from caffeflow.proto.labelmap import BACKGROUND, names_in_order, read_label_map
@@ -34,7 +34,7 @@ def check_boxes(
         yield f"holds {census.count} boxes; the manifest says {split.boxes}"
     if census.records != split.count:
         yield f"{census.records} records are of type BBOX; expected all {split.count}"
-    known = split.unusual.get(f"box {OUTSIDE}", 0)
+    known = split.unusual.get(BOXES_OUTSIDE, 0)
     if census.outside != known:
         yield f"{census.outside} boxes reach outside their images; the manifest says {known}"
     names = manifest.class_names

@@ -50,7 +50,7 @@ def test_show_counts_boxes(dataset: Path, capsys: Capture) -> None:
     out = capsys.readouterr().out
     for words in (
         "jpg, 3x?x?, 3 classes of objects, beside the background",
-        "4 box reaches outside",
+        "4 boxes reaching outside",
         "5 no area",
         "as share of the image's",
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,25 +30,29 @@ def test_the_forecast_names_images_sizes_and_time(seconds: float, words: str) ->
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "net"),
+    ("facts", "net"),
     [
-        (28, 28, "lenet"),
-        (32, 32, "cifar10-quick"),
-        (64, 31, "lenet"),
-        (256, 256, "mobilenet-v2"),
-        (None, None, "mobilenet-v2"),
+        ({"height": 28, "width": 28}, "lenet"),
+        ({"height": 32, "width": 32}, "cifar10-quick"),
+        ({"height": 64, "width": 31}, "lenet"),
+        ({"height": 256, "width": 256}, "mobilenet-v2"),
+        ({}, "mobilenet-v2"),
+        ({"task": "detection", "source": "coco"}, "ssdlite-coco"),
+        ({"task": "detection", "source": "kitti", "height": 28}, "ssdlite-voc"),
     ],
 )
 def test_the_next_step_can_be_typed(
-    height: int | None, width: int | None, net: str, capsys: pytest.CaptureFixture[str]
+    facts: dict[str, Any], net: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     split = Split(
         path="train_lmdb", root=None, count=5, rejected={}, unusual={}, labels={0: 2, 1: 3}, digest=""
     )
-    manifest = Manifest(
-        name="d", source="folder", backend="lmdb", encode="raw", channels=3, height=height, width=width,
-        classes=2, class_names=("a", "b"), splits={"train": split}, mean=None, settings={},
-    )  # fmt: skip
+    usual = {
+        "name": "d", "source": "folder", "backend": "lmdb", "encode": "raw", "channels": 3, "height": None,
+        "width": None, "classes": 2, "class_names": ("a", "b"), "splits": {"train": split}, "mean": None,
+        "settings": {},
+    }  # fmt: skip
+    manifest = Manifest(**usual | facts)
     report = Report(out_dir=Path("my data/d"), manifest=manifest, images_per_s=7.0)
     console.result(prepare_report.render(report))
     assert capsys.readouterr().out.splitlines()[-1] == f"next: caffeflow render {net} --data 'my data/d'"

@@ -99,7 +99,7 @@ def test_the_manifest_counts_boxes(tmp_path: Path) -> None:
     assert train.rejected == {"truncated": 3}
     assert train.rejected_boxes == {"no area": 5}
     assert train.unusual == {
-        "box reaches outside": 4,
+        "boxes reaching outside": 4,
         "without boxes": sum(not item.boxes for item in kept),
     }
     assert [split.name_size for split in manifest.splits.values()] == [None, "test_name_size.txt"]
