@@ -9,9 +9,12 @@ ymin, xmax, ymax, difficult; item -1: no box). Where Caffe surprises:
   * nms_param without top_k selects nothing at all in mining (in DetectionOutput it means all);
   * a term whose propagate_down is false is left out of the printed loss as well;
   * LOGISTIC targets begin as the background's label id, not as 0, so an id other than 0 spoils them;
-  * LOGISTIC without mining writes the targets of all images but the first into wrong rows.
-Caffe keeps the matches until backward, so that of two forwards in a row the second sees the first's; here
-each forward stands for itself.
+  * LOGISTIC without mining writes the targets of all images but the first into wrong rows, and no target
+    for the background;
+  * boxes without area are never matched, so they are no error, not even where a code divides by their sides.
+All of these are kept, so that a net learns the same here and there; the settings that nobody can want are
+named when the net is built. One thing is not: Caffe keeps its matches until backward, so that of two
+forwards in a row the second sees the first's. Here each forward stands for itself.
 """
 
 from __future__ import annotations
@@ -122,7 +125,7 @@ class MultiBoxLossParams:
     @property
     def warnings(self) -> list[str]:
         """What Caffe does with these settings, and its user can hardly want."""
-        found = []
+        found: list[str] = []
         if self.is_logistic and self.background:
             found.append(
                 f"background_label_id is {self.background}: with conf_loss_type LOGISTIC all targets begin as"
@@ -267,6 +270,6 @@ register(
         shapes=multibox_loss_shapes,
         default_loss_weight=1.0,
         auto_tops=True,
-        note="state of one forward only; priors never get a gradient, whatever the net leads into them",
+        note="each forward stands for itself, where Caffe keeps its matches until backward",
     )
 )

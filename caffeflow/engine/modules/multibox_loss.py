@@ -51,7 +51,7 @@ class MultiBoxLoss(LayerModule):
         # loc: (N, P*L*4), conf: (N, P*K), priors: (1, 2, P*4), truth: (1, 1, G, 8) -> ()
         params, heads = self.params, read_heads(loc, conf, priors, self.params)
         check_priors(heads, params, self.layer_name)
-        # All that is looked up in the rows is little, and asked for: on the CPU it costs one transfer.
+        # The rows are few, and their number decides shapes: sorting them on the CPU costs one transfer.
         rows = at_least_single(truth.detach()).reshape(-1, 8).cpu()
         boxes = read_truth(rows, images=heads.images, params=params, layer=self.layer_name)
         with torch.no_grad():
@@ -80,6 +80,7 @@ class MultiBoxLoss(LayerModule):
         return pairs, chosen & (matches.index == UNMATCHED)
 
     def _mine(self, mining: Mining, heads: Heads, truth: Truth, matches: Matches, pairs: Pairs) -> Tensor:
+        # Groups are images here: mining needs classes that share their boxes.
         labels = torch.full_like(matches.index, self.params.background)
         labels[pairs.image, pairs.prior] = pairs.label
         losses = class_losses(heads.conf.detach(), labels, self.params)

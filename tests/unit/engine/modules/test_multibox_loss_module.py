@@ -73,7 +73,7 @@ def test_drawn_settings_reach_every_option():
         used = {getattr(settings, name) for settings, _ in drawn}
         assert len(used) > 1, name
     found = [Batch(*doubles(batch.bottoms()), settings).pairs() for settings, batch in drawn]
-    assert sum(bool(pairs) for pairs, _ in found) > 0.9 * COMBINATIONS
+    assert sum(bool(pairs) for pairs, _ in found) > 0.8 * COMBINATIONS
     assert sum(bool(negatives) for _, negatives in found) > 0.3 * COMBINATIONS
 
 
