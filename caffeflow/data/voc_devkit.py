@@ -1,4 +1,4 @@
-"""PASCAL VOC's layout, official or one's own: editions, their image sets, and finding them.
+"""PASCAL VOC's layout, official or one's own: editions, and their image sets.
 
 An edition is a folder with `JPEGImages`, `Annotations` and mostly `ImageSets/Main`: VOC2007, VOC2012, or any
 data set that was laid out alike. An edition may come in parts, as VOC2007's two archives.
@@ -15,7 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from caffeflow.data.file_sets import FilesBelow, FileSet, FolderFiles, MountedFiles, open_files, read_text
-from caffeflow.data.raw_files import RawFile, Tell, find_first, missing, places
+from caffeflow.data.raw_files import Tell
+from caffeflow.data.sample import Location, SplitName
 from caffeflow.data.sources.folder import is_image
 from caffeflow.errors import DataError
 
@@ -31,57 +32,15 @@ CLASSES: Final = (
 """VOC's names in the order of their labels, from 1: that of all published nets."""
 
 _EXPECTED: Final = (
-    f"expected folders {IMAGES} and {ANNOTATIONS} in it, or in VOC2007/ or VOCdevkit/VOC2007/ below; folders "
-    "of other names are given with --images and --annotations"
+    f"expected folders {IMAGES} and {ANNOTATIONS} in it or below, as in VOCdevkit/VOC2007/, or folders train "
+    "and val with images and .xml files; folders of other names are given with --images and --annotations"
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Published:
-    """An archive, and the image set that only it brings."""
-
-    file: RawFile
-    edition: str
-    brings: str
-
-
-_PUBLISHED: Final = (
-    _Published(
-        file=RawFile(
-            name="VOCtrainval_06-Nov-2007.tar",
-            size=460_032_000,
-            md5="c52e279531787c972589f7e41ab4ae64",
-            what="VOC2007, train and val",
-        ),
-        edition="VOC2007",
-        brings="trainval",
-    ),
-    _Published(
-        file=RawFile(
-            name="VOCtest_06-Nov-2007.tar",
-            size=451_020_800,
-            md5="b6e924de25625d8de591ea690078ad9f",
-            what="VOC2007, test",
-        ),
-        edition="VOC2007",
-        brings="test",
-    ),
-    _Published(
-        file=RawFile(
-            name="VOCtrainval_11-May-2012.tar",
-            size=1_999_639_040,
-            md5="6cd6e144f989b92b3379bac3b3de84fd",
-            what="VOC2012, train and val",
-        ),
-        edition="VOC2012",
-        brings="trainval",
-    ),
-)
-_WHERE_TO_GET: Final = (
-    "They are at http://host.robots.ox.ac.uk/pascal/VOC/ (voc2007 and voc2012); VOC2012's test set has no "
-    "published boxes."
-)
-_SUBFOLDERS: Final = ("", "VOCdevkit", "voc", "voc/VOCdevkit", "VOC", "VOC/VOCdevkit")
+_SPLIT_FOLDERS: Final[dict[SplitName, tuple[str, ...]]] = {
+    "train": ("train",),
+    "val": ("val", "validation", "valid", "test"),
+}
 
 
 @dataclass(frozen=True)
@@ -93,12 +52,14 @@ class Edition:
         files: What lies in it.
         images_dir: The folder of the images.
         annotations_dir: The folder of their annotations; it may be the same.
+        split: The split of all its images, where folders called train and val say it.
     """
 
     name: str
     files: FileSet
     images_dir: str = IMAGES
     annotations_dir: str = ANNOTATIONS
+    split: SplitName | None = None
 
     @cached_property
     def sets(self) -> tuple[str, ...]:
@@ -134,6 +95,14 @@ class Edition:
             if words and words[1:2] != ["-1"]:
                 yield PurePosixPath(words[0]).stem if is_image(words[0]) else words[0]
 
+    def locate(self, file: str, folder: str) -> Location:
+        """Returns where the bytes of a file in one of the two folders are."""
+        return self.files.locate(f"{folder}/{file}" if folder else file)
+
+    def where(self, file: str, folder: str) -> str:
+        """Returns what messages call a file in one of the two folders."""
+        return self.files.where(f"{folder}/{file}" if folder else file)
+
     def path_of(self, file: str, folder: str) -> str:
         """Returns what a list calls a file in one of the two folders."""
         return "/".join(part for part in (self.name, folder, file) if part)
@@ -151,12 +120,16 @@ def open_editions(roots: Iterable[Path], *, tell: Tell) -> list[Edition]:
         DataError: A folder has none.
     """
     parts: list[tuple[str, FileSet, str]] = []
+    split_folders: list[Edition] = []
     for root in roots:
-        found = list(_editions_in(open_files(root, tell=tell), root))
-        if not found:
+        files = open_files(root, tell=tell)
+        found = list(editions_in(files, root))
+        folders = [] if found else list(_split_folders(files))
+        if not found and not folders:
             raise DataError(f"{root}: has nothing in VOC's layout; {_EXPECTED}")
         parts += found
-    return _joined(parts)
+        split_folders += folders
+    return [*joined(parts), *split_folders]
 
 
 def pair_folders(images: Path, annotations: Path) -> Edition:
@@ -179,40 +152,8 @@ def pair_folders(images: Path, annotations: Path) -> Edition:
     return edition
 
 
-def find_editions(*, tell: Tell) -> tuple[list[Edition], list[str]]:
-    """Looks for VOC2007 and VOC2012 in the usual places, as folders and as archives.
-
-    Returns:
-        The editions, and a note about each archive of which nothing is there.
-
-    Raises:
-        DataError: Nothing is there; it says what to get.
-    """
-    folders = [folder / sub for folder in places() for sub in _SUBFOLDERS]
-    editions: list[Edition] = []
-    for name in dict.fromkeys(each.edition for each in _PUBLISHED):
-        path = find_first([f"{name}/{ANNOTATIONS}"], folders)
-        if path is not None:
-            editions.append(Edition(name, FolderFiles(path.parent)))
-    lacking: list[RawFile] = []
-    tars: list[Path] = []
-    for each in _PUBLISHED:
-        if any(edition.name == each.edition and each.brings in edition.sets for edition in editions):
-            continue
-        path = find_first([each.file.name], folders)
-        tars += [path] if path else []
-        lacking += [] if path else [each.file]
-    if not editions and not tars:
-        raise missing("PASCAL VOC", lacking, folders=places(), where_to_get=_WHERE_TO_GET)
-    parts = [(edition.name, edition.files, "") for edition in editions]
-    for path in tars:
-        parts += _editions_in(open_files(path, tell=tell), path)
-    notes = [f"{file.name} ({file.what}) is not here: going on without it" for file in lacking]
-    return _joined(parts), notes
-
-
-def _editions_in(files: FileSet, root: Path) -> Iterator[tuple[str, FileSet, str]]:
-    """Yields name, files and folder of each edition of a set of files."""
+def editions_in(files: FileSet, root: Path) -> Iterator[tuple[str, FileSet, str]]:
+    """Yields name, files and folder of each edition in a folder or an archive."""
     folders = set(files.folders())
     for folder in sorted(folders):
         prefix = f"{folder}/" if folder else ""
@@ -220,7 +161,22 @@ def _editions_in(files: FileSet, root: Path) -> Iterator[tuple[str, FileSet, str
             yield PurePosixPath(folder).name or root.absolute().stem, files, folder
 
 
-def _joined(parts: Sequence[tuple[str, FileSet, str]]) -> list[Edition]:
+def _split_folders(files: FileSet) -> Iterator[Edition]:
+    """Yields folders train and val with annotations beside the images, as labelling tools export them."""
+    for split, names in _SPLIT_FOLDERS.items():
+        for name in names:
+            found = [folder for folder in files.folders() if folder.rpartition("/")[2] == name]
+            editions = [
+                Edition(name, FilesBelow([(files, folder)]), images_dir="", annotations_dir="", split=split)
+                for folder in found
+            ]
+            annotated = [edition for edition in editions if edition.annotations]
+            if annotated:
+                yield annotated[0]
+                break
+
+
+def joined(parts: Sequence[tuple[str, FileSet, str]]) -> list[Edition]:
     """Joins the parts of official editions; others of one name are told apart by a number."""
     names: list[str] = []
     of_name: dict[str, list[tuple[FileSet, str]]] = {}

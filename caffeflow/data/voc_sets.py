@@ -16,6 +16,8 @@ from caffeflow.errors import UsageError
 
 ALL: Final = "*"  # every image that has an annotation
 
+_OF_A_CLASS: Final = ("_train", "_val", "_trainval", "_test")  # VOC has eighty of these
+
 
 @dataclass(frozen=True)
 class Part:
@@ -45,18 +47,30 @@ def choose_parts(
         val_sets: The same.
 
     Raises:
-        UsageError: A set or an edition is not there.
+        UsageError: A set or an edition is not there, or none is called as usual.
     """
-    has_test = any(_is_tested(edition) for edition in editions)
     parts: list[Part] = []
-    for edition in editions if not train_sets else ():
-        parts += [Part("train", edition, name) for name in _train_sets(edition, has_test or bool(val_sets))]
-    for edition in editions if not val_sets else ():
+    if not train_sets and not val_sets:
+        parts += [Part(edition.split, edition, ALL) for edition in editions if edition.split is not None]
+    editions = [edition for edition in editions if edition.split is None]
+    has_test = any(_is_tested(edition) for edition in editions)
+    if train_sets:
+        parts += [part for spec in train_sets for part in _named("train", spec, editions)]
+    else:
+        is_val_free = all(spec.rpartition(":")[2] != "val" for spec in val_sets) if val_sets else has_test
+        parts += [Part("train", each, name) for each in editions for name in _train_sets(each, is_val_free)]
+    if val_sets:
+        parts += [part for spec in val_sets for part in _named("val", spec, editions)]
+    elif not train_sets:
         name = "test" if has_test else "val"
-        if not train_sets and name in edition.sets and edition.is_annotated(name):
-            parts.append(Part("val", edition, name))
-    parts += [part for spec in train_sets for part in _named("train", spec, editions)]
-    parts += [part for spec in val_sets for part in _named("val", spec, editions)]
+        parts += [
+            Part("val", each, name) for each in editions if name in each.sets and each.is_annotated(name)
+        ]
+    if not parts:
+        raise UsageError(
+            "no image set is called train, val, trainval or test; choose with --train-sets from: "
+            f"{_known(editions)}"
+        )
     return parts
 
 
@@ -64,13 +78,13 @@ def _is_tested(edition: Edition) -> bool:
     return "test" in edition.sets and edition.is_annotated("test")
 
 
-def _train_sets(edition: Edition, with_val: bool) -> list[str]:
-    """Returns the sets to learn from; with their val sets where those are not wanted for testing."""
+def _train_sets(edition: Edition, is_val_free: bool) -> list[str]:
+    """Returns the sets to learn from; val among them where it is not wanted for testing."""
     if not edition.sets:
         return [ALL]
-    if with_val and "trainval" in edition.sets:
+    if is_val_free and "trainval" in edition.sets:
         return ["trainval"]
-    wanted = ("train", "val") if with_val else ("train",)
+    wanted = ("train", "val") if is_val_free else ("train",)
     chosen = [name for name in wanted if name in edition.sets]
     if chosen:
         return chosen
@@ -83,7 +97,17 @@ def _named(split: SplitName, spec: str, editions: Sequence[Edition]) -> Iterator
     of_name = [edition for edition in editions if not colon or edition.name.endswith(which)]
     found = [edition for edition in of_name if name in edition.sets or name == ALL]
     if not found:
-        known = ", ".join(f"{edition.name}:{each}" for edition in editions for each in edition.sets)
-        raise UsageError(f"--{split}-sets {spec}: there is no such image set; there are: {known or 'none'}")
+        raise UsageError(
+            f"--{split}-sets {spec}: there is no such image set; there are: {_known(editions) or 'none'}"
+        )
     for edition in found:
         yield Part(split, edition, name)
+
+
+def _known(editions: Sequence[Edition]) -> str:
+    return ", ".join(
+        f"{edition.name}:{name}"
+        for edition in editions
+        for name in edition.sets
+        if not name.endswith(_OF_A_CLASS)
+    )

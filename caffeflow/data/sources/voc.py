@@ -16,7 +16,8 @@ from caffeflow.data.holdout import check_fraction, hold_back
 from caffeflow.data.named_boxes import Labels, NamedBox, NamedImage, given_label_map, listing_of
 from caffeflow.data.raw_files import Tell, tell_nobody
 from caffeflow.data.sample import Listing, Omission, UnreadableError
-from caffeflow.data.voc_devkit import CLASSES, OFFICIAL, Edition, find_editions, open_editions, pair_folders
+from caffeflow.data.voc_devkit import CLASSES, OFFICIAL, Edition, open_editions, pair_folders
+from caffeflow.data.voc_files import find_editions
 from caffeflow.data.voc_sets import Part, choose_parts
 from caffeflow.data.voc_xml import VocAnnotation, VocObject, parse_voc
 from caffeflow.errors import DataError, UsageError
@@ -136,7 +137,7 @@ class _Reader:
             yield NamedImage(
                 split=part.split,
                 name=name,
-                location=edition.files.locate(f"{edition.images_dir}/{file}"),
+                location=edition.locate(file, edition.images_dir),
                 boxes=list(self._boxes(part, name, annotation.objects)),
                 height=annotation.height,
                 width=annotation.width,
@@ -150,16 +151,15 @@ class _Reader:
                 yield f"{self.odd[kind]:,} {told}"
 
     def _annotation(self, edition: Edition, stem: str) -> VocAnnotation:
-        name = f"{edition.annotations_dir}/{stem}.xml"
         try:
-            content = edition.files.locate(name).read()
+            content = edition.locate(f"{stem}.xml", edition.annotations_dir).read()
         except UnreadableError as error:
             raise DataError(str(error)) from error
         self.bytes_read += len(content)
         self.files_read += 1
         if self.files_read % _TELL_EVERY == 0:
             self.tell("reading annotations", self.bytes_read, None)
-        annotation = parse_voc(content, edition.files.where(name))
+        annotation = parse_voc(content, edition.where(f"{stem}.xml", edition.annotations_dir))
         self.odd["sizeless"] += annotation.height == 0
         return annotation
 

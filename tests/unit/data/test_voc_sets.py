@@ -71,16 +71,21 @@ def test_sets_are_named_with_and_without_the_edition(tmp_path: Path) -> None:
         ["VOC2012:val"],
     )
     assert chosen(editions, train="train") == (["VOC2007:train", "VOC2012:train"], [])
-    assert chosen(editions, val="val") == (
-        ["VOC2007:trainval", "VOC2012:trainval"],
-        ["VOC2007:val", "VOC2012:val"],
-    )
+    assert chosen(editions, val="2007:val") == (["VOC2007:train", "VOC2012:train"], ["VOC2007:val"])
+    assert chosen(editions, val="2007:test") == (["VOC2007:trainval", "VOC2012:trainval"], ["VOC2007:test"])
 
 
 @pytest.mark.parametrize("spec", ["2012:trainval", "2007:minival", "minival", "VOC2007:"])
 def test_a_set_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path, spec: str) -> None:
     with pytest.raises(UsageError, match=rf"--val-sets {spec}: .* there are: VOC2007:test, .*VOC2007:val"):
         chosen([edition(tmp_path, "VOC2007", *ALL)], train="train", val=spec)
+
+
+def test_sets_of_unusual_names_must_be_chosen(tmp_path: Path) -> None:
+    editions = [edition(tmp_path, "mine", "learn", "learn_train", "check")]
+    with pytest.raises(UsageError, match=r"choose with --train-sets from: mine:check, mine:learn$"):
+        chosen(editions)
+    assert chosen(editions, train="learn", val="check") == (["mine:learn"], ["mine:check"])
 
 
 def test_lines_may_have_suffixes_and_flags(tmp_path: Path) -> None:

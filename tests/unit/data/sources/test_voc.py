@@ -13,6 +13,7 @@ from caffeflow.data.sources.voc import VocSettings, list_jobs
 from caffeflow.errors import DataError, UsageError
 from caffeflow.proto.labelmap import format_label_map, label_map_of
 from tests.support.detection_files import (
+    Files,
     below,
     voc_devkit,
     voc_edition,
@@ -201,6 +202,26 @@ def test_images_and_annotations_may_lie_in_one_folder(tmp_path: Path) -> None:
     write_tree(tmp_path / "all", {name.partition("/")[2]: content for name, content in files.items()})
     listing = list_jobs(VocSettings(images=tmp_path / "all", annotations=tmp_path / "all"))
     assert names(listing) == {"train": ["all/a.jpg"]}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("val", ["val", "valid", "test"])
+def test_folders_called_train_and_val_are_splits(tmp_path: Path, kind: str, val: str) -> None:
+    files: Files = {"README.txt": b"exported"}
+    for split, stems in (("train", "ab"), (val, "c"), ("empty", "")):
+        one = voc_edition({stem: [("wheel", BOX)] for stem in stems}, {})
+        files |= {f"{split}/{name.partition('/')[2]}": content for name, content in one.items()}
+    root = (
+        write_tree(tmp_path / "set", files)
+        if kind == "folder"
+        else write_zip(tmp_path / "set.zip", below("export", files))
+    )
+    listing = list_jobs(VocSettings(roots=(root,)))
+    assert names(listing) == {"train": ["train/a.jpg", "train/b.jpg"], "val": [f"{val}/c.jpg"]}
+    assert listing.splits["val"][0].annotation.file == f"{val}/c.xml"
+    assert listing.splits["val"][0].location.read() == files[f"{val}/c.jpg"]
+    with pytest.raises(UsageError, match="--val-fraction"):
+        list_jobs(VocSettings(roots=(root,), val_fraction=0.5))
 
 
 def test_an_image_is_found_by_what_the_annotation_calls_it(tmp_path: Path) -> None:
