@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-import torch
 
 from caffeflow.engine.device import choose_device
+from caffeflow.engine.feed.batches import Buffers
 from caffeflow.engine.feed.draws import Draws
 from caffeflow.engine.feed.pictures import PictureTransformer
 from caffeflow.engine.feed.settings import TransformSettings
@@ -98,9 +98,11 @@ class Detector:
             self._found: Final = _prepare_output(net, self.path, settings.threshold)
             self._input: Final = _image_input(net, self.path)
         data = _transformation(net, self.path, settings, note)
+        self._draws: Final = Draws(0, data.name)
         self._transformer: Final = PictureTransformer(
-            TransformSettings.read(data), phase="TEST", draws=Draws(0, data.name), layer=data.name
+            TransformSettings.read(data), phase="TEST", draws=self._draws, layer=data.name
         )
+        self._buffers: Final = Buffers(pin=False)
         self._resize: Final = resize_of(net, data)
         self.names: Final = _names(net, self.path, settings.label_map, note)
         role = NetRole(net_file=net_file, net=net, state=state, label="deploy net")
@@ -115,7 +117,8 @@ class Detector:
         Raises:
             DataError: What becomes of a picture is not what the net takes.
         """
-        batch = np.empty((len(pictures), *self._shape), np.float32)
+        batch = self._buffers.take((len(pictures), *self._shape))
+        places = batch.numpy()
         for place, picture in enumerate(pictures):
             record = (3, *picture.shape[:2])
             made = self._transformer.output_shape(record, f"picture {place}")
@@ -125,8 +128,8 @@ class Detector:
                     f" {made[1]}x{made[2]}, but the Input of {self.path} takes"
                     f" {self._shape[1]}x{self._shape[2]}; its test net resizes otherwise"
                 )
-            self._transformer.write(picture, Draws(0, "").of_record(place), batch[place], name=str(place))
-        result = self._executor.forward({self._input.name: (torch.from_numpy(batch),)})
+            self._transformer.write(picture, self._draws.of_record(place), places[place], name=str(place))
+        result = self._executor.forward({self._input.name: (batch,)})
         rows = result.outputs[self._found].float().cpu().numpy().reshape(-1, 7)
         return [
             self._detections(rows[(rows[:, 0] == place) & (rows[:, _LABEL] != NOTHING)], picture)
