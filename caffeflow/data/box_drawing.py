@@ -16,9 +16,12 @@ from caffeflow.images import Image
 Colour: TypeAlias = tuple[int, int, int]
 
 _TURN: Final = 0.618034  # of the circle of hues, from label to label: neighbours differ most
-_LINE: Final = 2
+_LINE: Final = (
+    2  # these three in a picture whose shorter side is up to _PLAIN; in larger ones they grow along
+)
 _TEXT: Final = 8  # height of a capital letter
 _PAD: Final = 2
+_PLAIN: Final = 480
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,26 @@ class NamedCorners:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Pen:
+    """Sizes in pixels, larger in larger pictures, so that names can be read when those are looked at whole."""
+
+    line: int
+    text: int
+    pad: int
+
+    @classmethod
+    def of(cls, image: Image) -> _Pen:
+        factor = max(1.0, min(image.shape[:2]) / _PLAIN)
+        return cls(round(_LINE * factor), round(_TEXT * factor), round(_PAD * factor))
+
+
 def draw_boxes(image: Image, boxes: Sequence[NamedCorners]) -> None:
     """Draws boxes into a picture (H, W, 3), and then their texts; what lies outside is not seen."""
-    edges = [_draw_edges(image, box) for box in boxes]
+    pen = _Pen.of(image)
+    edges = [_draw_edges(image, box, pen.line) for box in boxes]
     for box, (left, top) in zip(boxes, edges, strict=True):
-        _draw_tag(image, box.text, x=left, bottom=top, colour=colour_of(box.label))
+        _draw_tag(image, box, pen, x=left, bottom=top)
 
 
 def colour_of(label: int) -> Colour:
@@ -43,27 +61,27 @@ def colour_of(label: int) -> Colour:
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
-def _draw_edges(image: Image, box: NamedCorners) -> tuple[int, int]:
+def _draw_edges(image: Image, box: NamedCorners, line: int) -> tuple[int, int]:
     """Draws the four edges, and returns where the upper left corner is, on the picture."""
     height, width = image.shape[:2]
     scaled = np.nan_to_num(box.corners) * (width, height, width, height)
-    clipped = np.clip(scaled, -_LINE, (width, height, width, height))
+    clipped = np.clip(scaled, -line, (width, height, width, height))
     left, top, right, bottom = np.rint(clipped).astype(int).tolist()
     colour = colour_of(box.label)
     for rows, columns in (
-        ((top, top + _LINE), (left, right)),
-        ((bottom - _LINE, bottom), (left, right)),
-        ((top, bottom), (left, left + _LINE)),
-        ((top, bottom), (right - _LINE, right)),
+        ((top, top + line), (left, right)),
+        ((bottom - line, bottom), (left, right)),
+        ((top, bottom), (left, left + line)),
+        ((top, bottom), (right - line, right)),
     ):
         image[max(rows[0], 0) : max(rows[1], 0), max(columns[0], 0) : max(columns[1], 0)] = colour
     return max(left, 0), max(top, 0)
 
 
-def _draw_tag(image: Image, text: str, *, x: int, bottom: int, colour: Colour) -> None:
-    """Draws text on a ground of the colour that ends at `bottom`, moved to where it is seen whole."""
+def _draw_tag(image: Image, box: NamedCorners, pen: _Pen, *, x: int, bottom: int) -> None:
+    """Draws text on a ground of the box's colour that ends at `bottom`, moved to where it is seen whole."""
     height, width = image.shape[:2]
-    wide, high = images.text_width(text, height=_TEXT) + 2 * _PAD, _TEXT + 2 * _PAD
+    wide, high = images.text_width(box.text, height=pen.text) + 2 * pen.pad, pen.text + 2 * pen.pad
     x, y = max(0, min(x, width - wide)), max(0, min(bottom - high, height - high))
-    image[y : y + high, x : x + wide] = colour
-    images.draw_text(image, text, x=x + _PAD, y=y + _PAD + _TEXT, height=_TEXT)
+    image[y : y + high, x : x + wide] = colour_of(box.label)
+    images.draw_text(image, box.text, x=x + pen.pad, y=y + pen.pad + pen.text, height=pen.text)
