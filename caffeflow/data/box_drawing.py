@@ -17,7 +17,7 @@ Colour: TypeAlias = tuple[int, int, int]
 
 _TURN: Final = 0.618034  # of the circle of hues, from label to label: neighbours differ most
 _LINE: Final = (
-    2  # these three in a picture whose shorter side is up to _PLAIN; in larger ones they grow along
+    2  # these three where the shorter side is up to _PLAIN; in larger pictures they grow
 )
 _TEXT: Final = 8  # height of a capital letter
 _PAD: Final = 2
@@ -35,7 +35,7 @@ class NamedCorners:
 
 @dataclass(frozen=True, slots=True)
 class _Pen:
-    """Sizes in pixels, larger in larger pictures, so that names can be read when those are looked at whole."""
+    """Sizes in pixels, larger in larger pictures, so that names can be read there too."""
 
     line: int
     text: int
