@@ -25,7 +25,7 @@ from caffeflow.data.sources.imagenet import ImagenetSettings
 from caffeflow.data.sources.kitti import KittiSettings
 from caffeflow.data.sources.voc import VocSettings
 from caffeflow.errors import StoppedError
-from caffeflow.proto.labelmap import names_in_order
+from caffeflow.proto.labelmap import BACKGROUND, UNUSED_NAME, LabelMap
 from caffeflow.system import usable_cores
 from caffeflow.workflows.stop_signals import stop_request
 
@@ -91,7 +91,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """What a dataset would be."""
+    """What a dataset would be; of a detection dataset `class_names` leaves the background out."""
 
     out_dir: Path
     counts: Mapping[str, int]
@@ -183,7 +183,7 @@ def preview(request: Request, watch: Watch) -> Preview:
         arranged = arrange_listing(listing, request.settings)
         names = listing.class_names
         if listing.label_map is not None:
-            names = tuple(names_in_order(listing.label_map))
+            names = _object_names(listing.label_map)
         workers = request.settings.workers or usable_cores()
         return Preview(
             out_dir=out_dir_of(request),
@@ -191,6 +191,15 @@ def preview(request: Request, watch: Watch) -> Preview:
             class_names=names,
             expected=forecast(everything(arranged), request.settings, workers=workers),
         )
+
+
+def _object_names(label_map: LabelMap) -> tuple[str, ...]:
+    """Returns the names of the classes that boxes have: without background and unused numbers."""
+    return tuple(
+        entry.display_name
+        for entry in label_map.labels
+        if entry.label != BACKGROUND and entry.name != UNUSED_NAME
+    )
 
 
 def list_source(

@@ -159,7 +159,7 @@ def test_loose_folders_a_share_for_val_and_a_preview(capsys: Capture) -> None:
         "0.25",
     ]
     assert run([*asked, "--dry-run"]) == 0
-    assert "data/voc would hold train 6, val 2" in capsys.readouterr().out
+    assert "data/voc would hold train 6, val 2; 2 classes" in capsys.readouterr().out
     assert not Path("data").exists()
     assert run([*asked, "--json"]) == 0
     outcome = json.loads(capsys.readouterr().out)
