@@ -1,7 +1,8 @@
 """Made-up batches for nets whose data is not there: for timing, for calibration, for comparisons.
 
 The one rule to know: pixels are in 0 to 255 before a layer's mean and scale, with large patches and fine
-grain, so that images differ from each other after pooling too; labels are classes that the net has.
+grain, so that images differ from each other after pooling too; labels are classes that the net has, and
+where boxes are read every image has some, all of the first class.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _READ_LABELS = ("SoftmaxWithLoss", "Accuracy")
 _PATCHES = 5  # patches along a side
 _GRAIN = 0.35  # share of the range that changes from pixel to pixel
 _MEAN_OF_IMAGES = 118.0  # what a mean file of photographs would hold
+_BOXES = 3  # in an image
+_SIDES = (0.2, 0.6)  # of a box, as shares of the image
 
 
 def synthetic_feeds(net: Net, *, seed: int) -> dict[str, tuple[Tensor, ...]]:
@@ -45,11 +48,27 @@ def synthetic_images(shape: Shape, generator: torch.Generator) -> Tensor:
 
 
 def _make_top(net: Net, layer: NetLayer, value: Value, shape: Shape, generator: torch.Generator) -> Tensor:
+    if layer.type == "AnnotatedData" and value != layer.facts.node.tops[0]:
+        return _ground_truth(layer.facts.tops[0][0], generator)
     classes = _classes(net, value)
     is_second = layer.type in ("Data", "ImageData") and value != layer.facts.node.tops[0]
     if classes or is_second:
         return torch.randint(0, classes or 1, shape, generator=generator).float()
     return _transform(synthetic_images(shape, generator), layer)
+
+
+def _ground_truth(images: int, generator: torch.Generator) -> Tensor:
+    """Returns rows (item, label, instance, xmin, ymin, xmax, ymax, difficult), (1, 1, images * _BOXES, 8)."""
+    smallest, largest = _SIDES
+    sides = smallest + (largest - smallest) * torch.rand(images, _BOXES, 2, generator=generator)
+    corners = torch.rand(images, _BOXES, 2, generator=generator) * (1 - sides)
+    rows = torch.zeros(images, _BOXES, 8)
+    rows[..., 0] = torch.arange(images).view(-1, 1)
+    rows[..., 1] = 1
+    rows[..., 2] = torch.arange(_BOXES)
+    rows[..., 3:5] = corners
+    rows[..., 5:7] = corners + sides
+    return rows.view(1, 1, -1, 8)
 
 
 def _classes(net: Net, value: Value) -> int:
@@ -66,7 +85,7 @@ def _transform(pixels: Tensor, layer: NetLayer) -> Tensor:
     """Subtracts the mean and scales as the layer would; inputs without such settings are centred."""
     param: TransformationParameter = layer.facts.node.layer.transform_param
     means = list(param.mean_value) or [_MEAN_OF_IMAGES if param.mean_file else 0.0]
-    if layer.type not in ("Data", "ImageData"):
+    if layer.type not in ("Data", "ImageData", "AnnotatedData"):
         means = [_MEAN_OF_IMAGES]
     mean = torch.tensor(means).view(-1, *[1] * (pixels.dim() - 2))
     return (pixels - mean) * param.scale

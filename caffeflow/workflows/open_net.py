@@ -109,7 +109,7 @@ def set_batch_size(net: NetParameter, batch_size: int) -> None:
     """Sets how many items the data, dummy data and input layers of a net bring at once."""
     for layer in net.layer:
         match layer.type:
-            case "Data":
+            case "Data" | "AnnotatedData":
                 layer.data_param.batch_size = batch_size
             case "ImageData":
                 layer.image_data_param.batch_size = batch_size

@@ -66,3 +66,26 @@ def test_inputs_are_centred_whatever_their_axes() -> None:
 def test_images_differ_from_each_other_after_pooling() -> None:
     images = synthetic_images((8, 3, 32, 32), torch.Generator().manual_seed(5))
     assert float(images.mean(dim=(2, 3)).std(dim=0).min()) > 5
+
+
+DETECTION_NET = """
+layer { name: "data" type: "AnnotatedData" top: "data" top: "label" data_param { source: "nowhere" batch_size: 5 }
+  transform_param { scale: 0.5 mean_value: 100 resize_param { prob: 1 resize_mode: WARP height: 11 width: 13 } } }
+layer { name: "quiet" type: "Silence" bottom: "data" bottom: "label" }
+"""
+
+
+def test_every_image_has_boxes_where_boxes_are_read() -> None:
+    data, truth = synthetic_feeds(net_of(DETECTION_NET), seed=1)["data"]
+    assert data.shape == (5, 3, 11, 13)
+    assert -50 <= data.min() < 0 < data.max() <= 78
+    assert truth.shape == (1, 1, 15, 8)
+    item, label, instance, xmin, ymin, xmax, ymax, difficult = truth.view(-1, 8).unbind(1)
+    assert item.tolist() == [image for image in range(5) for _ in range(3)]
+    assert instance.tolist() == [0, 1, 2] * 5
+    assert label.unique().tolist() == [1]
+    assert not difficult.any()
+    for low, high in ((xmin, xmax), (ymin, ymax)):
+        assert (low >= 0).all()
+        assert (high <= 1).all()
+        assert (high - low > 0.1).all()
