@@ -65,17 +65,18 @@ def test_variables_of_a_file_are_refused(folder: Path) -> None:
 
 
 def test_shapes_that_are_not_known_come_with_the_reason(tmp_path: Path) -> None:
-    (tmp_path / "ssd.prototxt").write_text(DEPLOY.replace('"ReLU"', '"Normalize"'))
-    shapes, why_not = open_net(Ask(net="ssd.prototxt")).find_shapes()
+    (tmp_path / "other.prototxt").write_text(DEPLOY.replace('"ReLU"', '"MVN"'))
+    shapes, why_not = open_net(Ask(net="other.prototxt")).find_shapes()
     assert shapes is None
-    assert "Normalize" in why_not
-    assert "ssd.prototxt:3" in why_not
+    assert "MVN" in why_not
+    assert "other.prototxt:3" in why_not
 
 
 def test_the_batch_size_reaches_every_kind_of_source() -> None:
     net = parse(
         """
         layer { name: "a" type: "Data" top: "a" data_param { batch_size: 2 } }
+        layer { name: "i" type: "AnnotatedData" top: "i" data_param { batch_size: 2 } }
         layer { name: "b" type: "ImageData" top: "b" top: "c" image_data_param { batch_size: 2 } }
         layer { name: "d" type: "Input" top: "d" input_param { shape { dim: 2 dim: 3 } shape { dim: 2 } } }
         layer { name: "e" type: "DummyData" top: "e" dummy_data_param { shape { dim: 2 dim: 3 } } }
@@ -86,8 +87,8 @@ def test_the_batch_size_reaches_every_kind_of_source() -> None:
         source="net",
     )
     set_batch_size(net, 7)
-    a, b, d, e, f, h = net.layer
-    assert (a.data_param.batch_size, b.image_data_param.batch_size) == (7, 7)
+    a, i, b, d, e, f, h = net.layer
+    assert (a.data_param.batch_size, i.data_param.batch_size, b.image_data_param.batch_size) == (7, 7, 7)
     assert [list(shape.dim) for shape in d.input_param.shape] == [[7, 3], [7]]
     assert list(e.dummy_data_param.shape[0].dim) == [7, 3]
     assert list(f.dummy_data_param.num) == [7, 7]
