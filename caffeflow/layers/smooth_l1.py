@@ -3,7 +3,8 @@
 What is Caffe's own here:
   * the sum is divided by the number of rows, whatever `loss_param` says;
   * a third bottom weighs the differences before they are judged small or large, and their gradient is then
-    not multiplied by the weight once more, as the chain rule would.
+    not multiplied by the weight once more, as the chain rule would (published SSD trees have the code for
+    it, but their loss layers' base refuses a third bottom).
 """
 
 from __future__ import annotations
