@@ -127,6 +127,9 @@ def _find_dataset(net: Net, data_dir: Path | None) -> Dataset:
         return dataset_facts(data_dir)
     found = find_datasets(DATA_DIR)
     if len(found) > 1:
+        fitting = [path for path in found if read_manifest(path).task == net.task.name]
+        found = fitting or found
+    if len(found) > 1:
         names = ", ".join(str(path) for path in found)
         raise UsageError(f"there are {len(found)} datasets: {names}; choose one with --data")
     return dataset_facts(found[0]) if found else stand_in(net, DATA_DIR)
