@@ -32,15 +32,8 @@ class DetectionEvaluate(LayerModule):
         super().__init__(setup)
         self.params: DetectionEvaluateParams = setup.params
         self.layer_name = setup.layer.name
-        images = []
-        if self.params.name_size_file:
-            try:
-                images = [
-                    (each.height, each.width) for each in read_name_sizes(Path(self.params.name_size_file))
-                ]
-            except DataError as error:
-                raise DataError(f"layer '{self.layer_name}': {error}") from error
-        self.register_buffer("sizes", torch.tensor(images, dtype=torch.float32), persistent=False)
+        sizes = self._read_sizes(self.params.name_size_file)
+        self.register_buffer("sizes", sizes, persistent=False)
         self._next_line = 0
 
     def _read_sizes(self, path: str) -> Tensor:
@@ -117,8 +110,8 @@ class DetectionEvaluate(LayerModule):
         """Raises a DataError for the background's label; on the CPU only, where looking costs nothing."""
         if rows.device.type == "cpu" and (rows[:, LABEL].long() == self.params.background).any():
             raise DataError(
-                f"layer '{self.layer_name}': the {name} contain label {self.params.background}, which is the"
-                " background; correct the label map or background_label_id"
+                f"layer '{self.layer_name}': label {self.params.background}, the background's, is among the"
+                f" {name}; correct the label map or background_label_id"
             )
 
 
