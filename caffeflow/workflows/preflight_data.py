@@ -70,8 +70,9 @@ def check_sharing(flight: Flight) -> Iterator[Finding]:
             # Caffe: readers are shared by "name:source" (data_reader.cpp), and only one of them is served.
             yield Finding(
                 where=where,
-                what=f"has the name and the source of {seen[key]}; the SSD tree waits forever for the second"
-                f" of them: rename one, or let it read another LMDB than '{layer.data_param.source}'",
+                what=f"has the name and the source of {seen[key]}; the SSD tree serves only one of them, and"
+                " dies or waits forever: rename one, or let it read another LMDB than"
+                f" '{layer.data_param.source}'",
                 is_error=flight.engine == "caffe",
             )
         seen.setdefault(key, where)

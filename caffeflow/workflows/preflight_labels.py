@@ -137,12 +137,13 @@ def _check_data(flight: Flight, classes: _Classes) -> Iterator[Finding]:
 
 
 def _check_label(label: int, boxes: int, where: str, classes: _Classes) -> Iterator[Finding]:
+    counted = f"{boxes} boxes have" if boxes > 1 else "1 box has"
     if label == classes.background:
-        what = f"{boxes} boxes have label {label}, which is the background's; number classes from 1 on"
+        what = f"{counted} label {label}, which is the background's; number classes from 1 on"
         yield Finding(where=where, what=f"{what}, and prepare the data again", is_of_data=True)
     elif not 0 <= label < classes.count:
         what = (
-            f"{boxes} boxes have label {label}, but num_classes is {classes.count} at {classes.where}: labels"
+            f"{counted} label {label}, but num_classes is {classes.count} at {classes.where}: labels"
             f" end at {classes.count - 1}; write num_classes: {label + 1} or more (the background counts too)"
         )
         yield Finding(where=where, what=what, is_of_data=True)

@@ -59,6 +59,7 @@ def annotated_datum(scene: Scene) -> bytes:
     datum = caffe_pb2.AnnotatedDatum(type="BBOX")
     datum.datum.data = cv2.imencode(".png", scene.image)[1].tobytes()
     datum.datum.label, datum.datum.encoded = -1, True
+    datum.datum.height, datum.datum.width, datum.datum.channels = scene.image.shape
     groups: dict[int, caffe_pb2.AnnotationGroup] = {}
     for label, xmin, ymin, xmax, ymax, difficult in scene.boxes:
         if label not in groups:
