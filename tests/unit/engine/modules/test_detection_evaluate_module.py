@@ -107,9 +107,9 @@ def test_the_backgrounds_label_among_boxes_or_detections_is_told():
     module = evaluate_layer()
     box, found = torch.zeros(1, 1, 1, 8), torch.zeros(1, 1, 1, 7)
     found[..., 1] = 1
-    with pytest.raises(DataError, match="layer 'it': label 0, .* among the ground truth"):
+    with pytest.raises(DataError, match=r"layer 'it': label 0, .* among the ground truth"):
         module(found, box)
-    with pytest.raises(DataError, match="layer 'it': label 0, .* among the detections"):
+    with pytest.raises(DataError, match=r"layer 'it': label 0, .* among the detections"):
         module(torch.zeros(1, 1, 1, 7), box)
 
 
