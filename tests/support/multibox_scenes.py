@@ -24,7 +24,9 @@ class Scene:
         return [self.loc, self.conf, self.priors, self.truth]
 
 
-def scene(settings, *, seed=0, count=13, boxes=(2, 0, 4), labels=None, difficult=0.3, spread=0.7):
+def scene(
+    settings, *, seed=0, count=13, boxes=(2, 0, 4), labels=None, difficult=0.3, spread=0.7, sharpness=1.5
+):
     """A batch with as many images as `boxes` has numbers of boxes.
 
     Boxes lie near priors, some of which reach out of the image; every fifth prior and every fourth box is a
@@ -44,7 +46,7 @@ def scene(settings, *, seed=0, count=13, boxes=(2, 0, 4), labels=None, difficult
     if not rows:
         rows = [[-1] * 8]
     loc_classes = 1 if settings.share else settings.classes
-    conf = rng.normal(0, 1.5, (images, count, settings.classes))
+    conf = rng.normal(0, sharpness, (images, count, settings.classes))
     conf[:, 4::5] = conf[:, 3::5][:, : conf[:, 4::5].shape[1]]
     return Scene(
         loc=rng.normal(0, spread, (images, count * loc_classes * 4)).astype(np.float32),

@@ -28,12 +28,11 @@ def mine(losses: Tensor, matches: Matches, *, counts: Tensor, boxes: Tensor, set
         boxes: What suppression compares; (P, 4) or (images, P, 4).
         settings: The rules.
     """
-    has_boxes = (counts > 0).unsqueeze(1)
     if settings.sample_size is not None:
-        eligible = has_boxes.expand_as(losses)
+        eligible = (counts > 0).unsqueeze(1).expand_as(losses)
         wanted = torch.full_like(counts, settings.sample_size)
     else:
-        eligible = (matches.index == UNMATCHED) & (matches.overlap < settings.overlap) & has_boxes
+        eligible = (matches.index == UNMATCHED) & (matches.overlap < settings.overlap)
         found = (matches.index >= 0).sum(1).to(torch.float32)
         wanted = (found * settings.negatives_per_match).to(torch.int64)
     if settings.suppression is not None:

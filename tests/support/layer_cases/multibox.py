@@ -13,9 +13,9 @@ LOGISTIC = {"conf_loss": "LOGISTIC"}
 PER_CLASS = {"share": False, "mining": "NONE"}
 
 
-def case(name, *, truth=None, labels=None, spread=0.7, seed=1, **fields):
+def case(name, *, truth=None, labels=None, spread=0.7, sharpness=1.5, seed=1, **fields):
     settings = Settings(**{"classes": 5, **fields})
-    bottoms = scene(settings, seed=seed, labels=labels, spread=spread).bottoms()
+    bottoms = scene(settings, seed=seed, labels=labels, spread=spread, sharpness=sharpness).bottoms()
     if truth is not None:
         bottoms[3] = as_truth(truth)
     return Case(
@@ -80,7 +80,7 @@ CASES = [
     case("boxes-without-area", **CENTER, truth=[
         [0, 1, 0, 0.3, 0.3, 0.3, 0.8, 0], [0, 1, 0, 0.6, 0.2, 0.4, 0.9, 0], [1, 2, 0, 0.2, 0.2, 0.7, 0.8, 0],
     ]),
-    case("hopeless", **CENTER, spread=40, seed=3),
+    case("hopeless", **CENTER, spread=40, sharpness=150, seed=3),
     case("nan-box", **CENTER, truth=[
         [0, 1, 0, np.nan, 0.3, 0.6, 0.8, 0], [0, 1, 0, 0.2, 0.2, 0.7, 0.8, 0],
     ]),

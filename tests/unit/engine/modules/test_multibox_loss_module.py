@@ -52,7 +52,8 @@ def drawn_scene(seed):
     settings = drawn_settings(seed)
     rng = np.random.default_rng(seed + 10_000)
     boxes = rng.permutation([0, *rng.integers(1, 6, 2)])
-    return settings, scene(settings, seed=seed, count=11, boxes=boxes, spread=rng.choice([0.2, 0.7]))
+    spread, sharpness = rng.choice([0.2, 0.7]), rng.choice([1.5, 1.5, 150])
+    return settings, scene(settings, seed=seed, count=11, boxes=boxes, spread=spread, sharpness=sharpness)
 
 
 def check_drawn(first, **place):
