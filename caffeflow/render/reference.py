@@ -32,12 +32,16 @@ side is said to be 256, squashing them to 256x256 instead costs one to two point
 def nets_page() -> str:
     """Returns docs/nets.md."""
     nets = [find_net(name, variant) for name in net_names() for variant in _variants(name)]
-    parts = [_HEAD, _table(("net", "input", "G MACs", "M params", "top-1 / top-5"), map(_cost_row, nets))]
+    parts = [
+        _HEAD,
+        _table(("net", "input", "G MACs", "M params", "top-1 / top-5, or mAP"), map(_cost_row, nets)),
+    ]
     parts += [_section(find_net(name)) for name in net_names()]
-    parts.append(
-        "## Variables of every net\n\nDefaults that a recipe gives instead stand in the net's `.toml`.\n"
-    )
+    parts.append("## Variables of every classifier\n\nA recipe's own defaults stand in the net's `.toml`.\n")
     parts.append(_variables(shared_variables()))
+    parts.append("## Variables of every detection net\n\nThose of the solver that are above come on top.\n")
+    of_solvers = set(shared_variables())
+    parts.append(_variables(each for each in shared_variables("detection") if each not in of_solvers))
     return "\n".join(parts)
 
 
@@ -60,6 +64,8 @@ def _cost_row(net: Net) -> tuple[str, ...]:
     size = "x".join(str(side) for side in (values["net.channels"], *values["net.input_size"]))
     tops = (net.expected.top1, net.expected.top5) if net.expected else ()
     accuracy = " / ".join(f"{top:g}" for top in tops if top is not None)
+    if net.expected and net.expected.mean_ap is not None:
+        accuracy = f"{net.expected.mean_ap:g} mAP"
     label = f"`{net.name}` {net.variant}" if len(net.variants) > 1 else f"`{net.name}`"
     return label, size, f"{figures.macs / 1e9:.3g}", f"{figures.params / 1e6:.3g}", accuracy
 
@@ -77,7 +83,7 @@ def _section(net: Net) -> str:
         lines.append(f"* recipe{of}: {each.recipe}")
         if each.expected:
             lines.append(f"* accuracy{of}: on {each.expected.data}; {each.expected.source}")
-    shared = {variable.name for variable in shared_variables()}
+    shared = {variable.name for variable in shared_variables(net.task.name)}
     own = [variable for variable in net.variables if variable.name not in shared]
     return "\n".join(lines) + "\n" + (f"\n{_variables(own)}" if own else "")
 

@@ -58,8 +58,8 @@ def _note_other_classes(resolution: Resolution) -> None:
     usual = net.dataset.class_names
     if dataset.class_names[1:] != usual[1:] and usual:
         resolution.notes.append(
-            f"'{dataset.name}' has as many classes as {net.published.model}, but others: the layers that score"
-            " them keep their names, so published weights load there too;"
+            f"'{dataset.name}' has as many classes as {net.published.model}, but others: the layers that"
+            " score them keep their names, so published weights load there too;"
             f" --set net.conf_suffix=_{dataset.name} starts them anew"
         )
 

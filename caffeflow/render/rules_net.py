@@ -41,8 +41,8 @@ def check_task(resolution: Resolution) -> None:
             " image; give --data a dataset that caffeflow prepare voc, coco or kitti made"
         )
     raise TemplateError(
-        f"{net.name} classifies images, but dataset '{dataset.name}' has boxes; give --data another dataset, or"
-        " render a net that detects, such as ssdlite-voc"
+        f"{net.name} classifies images, but dataset '{dataset.name}' has boxes; give --data another dataset,"
+        " or render a net that detects, such as ssdlite-voc"
     )
 
 
