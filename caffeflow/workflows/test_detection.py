@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from torch import Tensor
 
 from caffeflow.engine.training import Result
 from caffeflow.errors import CheckError, DataError, UsageError
@@ -94,7 +93,7 @@ class DetectionFigures:
         self._found: list[Floats] = []
         self._truth: list[Floats] = []
 
-    def first(self, tops: tuple[Tensor, ...], most: int) -> tuple[Tensor, ...]:
+    def first(self, tops: tuple[Any, ...], most: int) -> tuple[Any, ...]:
         """Returns the first images of a batch and their boxes."""
         images, truth = tops
         if len(images) <= most:
@@ -104,10 +103,10 @@ class DetectionFigures:
             kept = truth.new_full((1, 1, 1, 8), NOTHING)
         return images[:most], kept
 
-    def check(self, _tops: tuple[Tensor, ...]) -> None:
+    def check(self, _tops: tuple[Any, ...]) -> None:
         """Lets every batch pass: labels were looked at before."""
 
-    def add(self, result: Result, tops: tuple[Tensor, ...]) -> None:
+    def add(self, result: Result, tops: tuple[Any, ...]) -> None:
         """Counts a batch."""
         images, truth = tops
         rows = result.outputs[self._blob].float().cpu().numpy().reshape(-1, 7)

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from caffeflow.engine.net import Net
 from caffeflow.engine.training import Result
@@ -46,11 +45,11 @@ class TestFigures:
             if math.prod(shapes[output.value]) == 1 and not subject.is_deploy
         ]
 
-    def first(self, tops: tuple[Tensor, ...], most: int) -> tuple[Tensor, ...]:
+    def first(self, tops: tuple[Any, ...], most: int) -> tuple[Any, ...]:
         """Returns the first records of a batch."""
         return tuple(top[:most] for top in tops)
 
-    def check(self, tops: tuple[Tensor, ...]) -> None:
+    def check(self, tops: tuple[Any, ...]) -> None:
         """Looks at the labels of a batch before the net does, which may say less.
 
         Raises:
@@ -59,7 +58,7 @@ class TestFigures:
         if self._tally is not None:
             self._tally.check(tops[1].numpy())
 
-    def add(self, result: Result, tops: tuple[Tensor, ...]) -> None:
+    def add(self, result: Result, tops: tuple[Any, ...]) -> None:
         """Counts a batch."""
         labels = tops[1].numpy()
         count = len(labels)
