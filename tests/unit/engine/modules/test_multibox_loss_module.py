@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from caffeflow.engine.modules.multibox_terms import class_losses
 from caffeflow.engine.modules.registry import LayerModule, Setup, build_module
 from caffeflow.errors import DataError
 from caffeflow.layers.spec import spec_for
@@ -16,7 +17,14 @@ from caffeflow.proto.caffe_pb2 import LayerParameter
 from caffeflow.proto.text import parse
 from tests.support.layer_battery import assert_arrays_equal, doubles
 from tests.support.multibox_scenes import as_priors, as_truth, drawn_settings, scene, some_boxes, text_of
-from tests.support.oracles.multibox import Batch, Settings, multibox
+from tests.support.oracles.multibox import (
+    Batch,
+    Settings,
+    cross_entropy,
+    multibox,
+    one_hot,
+    sigmoid_cross_entropy,
+)
 
 COMBINATIONS = 240
 BLOCK = 24
@@ -114,6 +122,27 @@ def test_the_division_by_variances_does_not_reach_the_gradient():
     _, expected, _ = run(plain, scaled)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert np.abs(found).max() > 0.1
+
+
+@pytest.mark.parametrize("label", [-1, 0, 2])
+@pytest.mark.parametrize("sharpness", [1.5, 150])
+def test_the_losses_that_mining_ranks(label, sharpness):
+    scores = np.random.default_rng(label + 7).normal(0, sharpness, (13, 4))
+    found = {
+        conf_loss: class_losses(
+            torch.from_numpy(scores),
+            torch.full((13,), label),
+            module_of(settings, scene(settings).bottoms()).params,
+        )
+        for conf_loss in ("SOFTMAX", "LOGISTIC")
+        for settings in [replace(CENTER, conf_loss=conf_loss)]
+    }
+    each = [sigmoid_cross_entropy(row, one_hot(label, 4)) for row in scores]
+    np.testing.assert_allclose(found["LOGISTIC"], each, rtol=1e-9)
+    if label >= 0:
+        np.testing.assert_allclose(
+            found["SOFTMAX"], [cross_entropy(row, label) for row in scores], rtol=1e-12, atol=1e-12
+        )
 
 
 def test_a_batch_of_another_size_runs():
