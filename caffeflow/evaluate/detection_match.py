@@ -52,6 +52,7 @@ def match(detections: Floats, truth: Floats, rule: MatchRule) -> Floats:
         rule: What counts as found.
     """
     truth = truth[truth[:, 0] != NOTHING]
+    truth = truth[np.argsort(_keys(truth, rule), kind="stable")]
     found = detections[detections[:, 1] != NOTHING]
     found = found[np.lexsort((-found[:, 2], found[:, 1], found[:, 0]))]
     right, wrong = _judge(found, truth, rule)
@@ -72,13 +73,14 @@ def _judge(found: Floats, truth: Floats, rule: MatchRule) -> tuple[NDArray[np.bo
     """Returns for each detection whether it is right and whether it is wrong; maybe it is neither."""
     right = np.zeros(len(found), bool)
     wrong = np.ones(len(found), bool)
-    keys = _keys(found, rule)  # sorted, as the detections are
-    truth_keys = _keys(truth, rule)
-    for key in np.unique(truth_keys):
-        start, end = np.searchsorted(keys, key, "left"), np.searchsorted(keys, key, "right")
+    # Both are sorted by image and class, so what belongs together stands together.
+    known, first, counts = np.unique(_keys(truth, rule), return_index=True, return_counts=True)
+    keys = _keys(found, rule)
+    starts, ends = np.searchsorted(keys, known, "left"), np.searchsorted(keys, known, "right")
+    for start, end, begin, count in zip(starts, ends, first, counts, strict=True):
         if start == end:
             continue
-        boxes = truth[truth_keys == key]
+        boxes = truth[begin : begin + count]
         shares = overlaps(found[start:end, 3:], boxes[:, 3:7], in_pixels=rule.in_pixels)
         best = shares.argmax(axis=1)
         is_taken = np.zeros(len(boxes), bool)

@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import shutil
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +179,61 @@ def test_solvers_that_only_test_are_not_trained() -> None:
     (project.folder / "solver_test.prototxt").write_text(idle)
     (project.folder / "solver_check.prototxt").write_text('train_net: "x" max_iter: 0')
     assert find_solver() == project.solver
+
+
+def test_a_stopped_training_goes_on_to_the_same_weights(trained_folder: Path) -> None:
+    project = DetectionProject()
+
+    def stop(done: int, total: int, note: str) -> None:
+        if done == 37:
+            signal.raise_signal(signal.SIGINT)
+
+    project.screen.progress = stop
+    assert project.train().iterations == 37
+    report = project.train(resume=True)
+    assert report.iterations == 60
+    unbroken = trained_folder / "models/tiny/tiny_iter_60.caffemodel"
+    assert Path("models/tiny/tiny_iter_60.caffemodel").read_bytes() == unbroken.read_bytes()
+    (whole,) = (trained_folder / "runs").iterdir()
+    assert read_record(report.run_dir)["results"] == read_record(whole)["results"]
+
+
+def test_without_pycocotools_the_way_to_it_is_told(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    monkeypatch.setitem(sys.modules, "pycocotools.cocoeval", None)
+    code, error = refused(capsys, "tiny", "--metric", "coco")
+    assert (code, "pip install 'caffeflow[coco]'" in error) == (2, True)
+
+
+def test_options_for_boxes_are_refused_where_there_are_none(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, error = refused(capsys, "tiny", "--like-caffe", "--metric", "coco")
+    assert (code, "--like-caffe" in error) == (2, True)
+    net = trained / "test.prototxt"
+    net.write_text(net.read_text().replace('type: "AnnotatedData"', 'type: "Data"'))
+    code, error = refused(capsys, "tiny")
+    assert (code, "finds boxes, but data layer 'data' of type Data brings none" in error) == (4, True)
+
+
+def test_a_threshold_that_makes_the_mean_smaller_is_noted(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = trained / "test.prototxt"
+    net.write_text(net.read_text().replace("confidence_threshold: 0.01", "confidence_threshold: 0.5"))
+    assert run(["test", "tiny", "--json"]) == 0
+    assert "confidence_threshold 0.5, which makes mAP smaller" in capsys.readouterr().err
+
+
+def test_a_net_that_finds_nothing_has_a_mean_of_zero(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    net = trained / "test.prototxt"
+    net.write_text(net.read_text().replace("confidence_threshold: 0.01", "confidence_threshold: 1"))
+    result = result_of(capsys, "tiny", "--results", "results")
+    assert (result["map"], result["detections"]) == (0.0, 0)
+    assert json.loads(Path("results/coco_results.json").read_text()) == []
+    assert run(["test", "tiny", "--like-caffe", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outputs"] == []  # as Caffe, which prints nothing then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -343,3 +344,41 @@ def test_a_test_looks_before_it_starts(capsys: pytest.CaptureFixture[str]) -> No
     project.change("test", "num_output: 9", "num_output: 12")
     assert run(["test", "tiny"]) == 4
     assert "layer 'conv3_mbox_conf': num_output is 12" in capsys.readouterr().err
+
+
+# Not preflight any more, but what the program's log becomes once it has started.
+
+TRAINING = """\
+I1120 10:00:00.000001  77 solver.cpp:294] Solving tiny
+I1120 10:00:00.100000  77 solver.cpp:433] Iteration 0, Testing net (#0)
+W1120 10:00:00.200000  77 solver.cpp:524] Missing true_pos for label: 1
+I1120 10:00:00.200001  77 solver.cpp:540] class2: 0.5
+I1120 10:00:00.200002  77 solver.cpp:546]     Test net output #0: detection_eval = 0.25
+I1120 10:00:00.300000  77 solver.cpp:243] Iteration 0, loss = 4.75
+I1120 10:00:00.300001  77 solver.cpp:259]     Train net output #0: mbox_loss = 4.75 (* 1 = 4.75 loss)
+I1120 10:00:00.300002  77 sgd_solver.cpp:138] Iteration 0, lr = 0.01
+I1120 10:00:01.000000  77 solver.cpp:433] Iteration 30, Testing net (#0)
+I1120 10:00:01.100000  77 solver.cpp:540] class1: 0.125
+I1120 10:00:01.100001  77 solver.cpp:540] class2: 0.0625
+I1120 10:00:01.100002  77 solver.cpp:546]     Test net output #0: detection_eval = 0.09375
+I1120 10:00:02.000000  77 solver.cpp:337] Optimization Done.
+"""
+
+
+def test_the_real_caffes_scores_are_kept_like_ours() -> None:
+    project = DetectionProject()
+    caffe = program(*BVLC, *SSD)
+    Path("training.log").write_text(TRAINING)
+    caffe.write_text(caffe.read_text().replace("echo started > started.txt", "cat training.log >&2"))
+    report = project.train(engine="caffe", caffe=caffe)
+    assert report.results["test detection_eval"] == {
+        "best": 0.25, "best_iteration": 0, "last": 0.09375, "last_iteration": 30,
+        "classes": [
+            {"label": 1, "name": "a ball", "ap": 0.125}, {"label": 2, "name": "a cube", "ap": 0.0625},
+        ],
+    }  # fmt: skip
+    with (report.run_dir / "metrics.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    assert [(row["iteration"], row["test class1"], row["test detection_eval"]) for row in rows] == [
+        ("0", "", "0.25"), ("0", "", ""), ("30", "0.125", "0.09375"),
+    ]  # fmt: skip
