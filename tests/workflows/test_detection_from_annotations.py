@@ -1,0 +1,69 @@
+"""The whole way with nothing but the commands: annotations, nets, a training, scores and result files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+
+from caffeflow.cli.main import run
+from caffeflow.workflows.run_folder import read_record
+from tests.support.detection_project import Scene, scenes
+
+NAMES = {1: "ball", 2: "cube"}
+
+
+def write_voc(root: Path, made: list[Scene], val: int) -> None:
+    """Writes scenes in VOC's layout; the last `val` are its val set."""
+    for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (root / folder).mkdir(parents=True)
+    for number, scene in enumerate(made):
+        height, width, _ = scene.image.shape
+        cv2.imwrite(str(root / f"JPEGImages/im{number:03d}.jpg"), scene.image)
+        objects = "".join(
+            f"<object><name>{NAMES[label]}</name><difficult>{int(difficult)}</difficult><bndbox>"
+            f"<xmin>{round(xmin * width)}</xmin><ymin>{round(ymin * height)}</ymin>"
+            f"<xmax>{round(xmax * width)}</xmax><ymax>{round(ymax * height)}</ymax></bndbox></object>"
+            for label, xmin, ymin, xmax, ymax, difficult in scene.boxes
+        )
+        size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
+        (root / f"Annotations/im{number:03d}.xml").write_text(f"<annotation>{size}{objects}</annotation>")
+    names = [f"im{number:03d}\n" for number in range(len(made))]
+    (root / "ImageSets/Main/train.txt").write_text("".join(names[:-val]))
+    (root / "ImageSets/Main/val.txt").write_text("".join(names[-val:]))
+
+
+@pytest.mark.slow
+def test_from_annotations_to_scores(capsys: pytest.CaptureFixture[str]) -> None:
+    made = scenes(27, seed=3, size=(90, 120))
+    write_voc(Path("VOC2007"), made, val=7)
+    assert run(["prepare", "voc", "VOC2007", "--name", "shapes"]) == 0
+    words = ["--input-size", "96", "--max-iter", "30", "--batch-size", "4", "--test-batch-size", "7"]
+    assert run(["render", "ssd-small", *words]) == 0
+    capsys.readouterr()
+    assert run(["train"]) == 0  # the solver that only tests does not stand in the way
+    shown = capsys.readouterr()
+    assert "ball" in shown.out
+    assert "Test net output #0: detection_eval = " in shown.err
+    (folder,) = Path("runs").iterdir()
+    score = read_record(folder)["results"]["test detection_eval"]
+    val_boxes = [box for scene in made[-7:] for box in scene.boxes]
+    assert [one["name"] for one in score["classes"]] == ["ball", "cube"]
+
+    assert run(["test", "--metric", "coco", "--results", "results", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["records"], result["boxes"]) == (7, len(val_boxes))
+    assert [one["boxes"] for one in result["per_class"]] == [
+        sum(box[0] == label and not box[5] for box in val_boxes) for label in NAMES
+    ]
+    lines = Path("results/comp4_det_test_ball.txt").read_text().splitlines()
+    assert {line.split()[0] for line in lines} <= {f"im{number:03d}" for number in range(20, 27)}
+    assert (folder / "tests").exists()
+
+    assert run(["test", "models/ssd-small/deploy.prototxt", "--data", "data/shapes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["records"] == 7
+    assert run(["results", "--json"]) == 0
+    (line,) = json.loads(capsys.readouterr().out)
+    assert line["mean_ap"] is not None
