@@ -325,7 +325,7 @@ def test_what_is_missing_is_said(model: Path, tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "models" / "second").mkdir()
     (tmp_path / "models" / "second" / "deploy.prototxt").write_text(DEPLOY)
     assert run(["test"]) == 2
-    assert "caffeflow test second" in capsys.readouterr().err
+    assert "name one of them: linear, second" in capsys.readouterr().err
 
 
 def test_a_label_that_is_no_class_is_a_data_error(
