@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-quick test-native lint types bench docs schema clean
+.PHONY: help setup demo demo-detection test test-quick test-native lint types bench docs schema clean
 
 help:  ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## make the environment with everything installed
 
@@ -21,6 +21,9 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## prepare real images, render a net, train, test, show the result
 	bash examples/digits/run.sh
+
+demo-detection: $(READY)  ## annotate, render a small SSD, train from scratch, test, draw boxes into pictures
+	bash examples/detection/run.sh
 
 test: $(READY)  ## run all tests that need no real Caffe
 	$(BIN)/python -m pytest -q -m "not native and not gpu" --durations=10
@@ -51,5 +54,5 @@ schema: $(READY)  ## rebuild the descriptor sets after a change of a .proto file
 	done
 
 clean:  ## remove everything that the targets made
-	rm -rf $(VENV) build dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo demo-detection .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

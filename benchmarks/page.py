@@ -17,12 +17,14 @@ class Settings:
         is_quick: Makes everything small, only to see that it runs.
         caffe: The real Caffe, or None where it is not set up.
         scratch: A folder on a disk.
+        jpegs: A folder of JPEGs for part `feed`; None: made ones.
     """
 
     repeats: int
     is_quick: bool
     caffe: NativeCaffe | None
     scratch: Path
+    jpegs: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

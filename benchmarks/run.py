@@ -1,6 +1,6 @@
 """Measures caffeflow beside the real Caffe and beside plain PyTorch, in one run.
 
-    python -m benchmarks.run [prepare | passes | loop | start | memory | gpu]... [--repeats N] [--out [FILE]]
+    python -m benchmarks.run [prepare | feed | passes | loop | start | memory | gpu]... [--repeats N] [--out [FILE]] [--jpegs FOLDER]
 
 Prints a page of Markdown tables. It is meant for a quiet machine: each part says how busy it was before.
 The real Caffe is the one that `make test-native` sets up; without it, its comparisons are left out.
@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from benchmarks import gpu, loop, machine, memory, passes, prepare, start
+from benchmarks import feed, gpu, loop, machine, memory, passes, prepare, start
 from benchmarks.measure import ROOT
 from benchmarks.page import Section, Settings
 from caffeflow.errors import CaffeflowError
@@ -26,6 +26,7 @@ from tests.support.native import find_native_caffe, why_missing
 
 PARTS: Final[dict[str, Callable[[Settings], Section]]] = {
     "prepare": prepare.measure,
+    "feed": feed.measure,
     "passes": passes.measure,
     "loop": loop.measure,
     "start": start.measure,
@@ -45,7 +46,11 @@ def main() -> int:
     has_failed = False
     with tempfile.TemporaryDirectory(prefix="caffeflow-bench-") as scratch:
         settings = Settings(
-            repeats=asked.repeats, is_quick=asked.quick, caffe=caffe, scratch=Path(scratch).resolve()
+            repeats=asked.repeats,
+            is_quick=asked.quick,
+            caffe=caffe,
+            scratch=Path(scratch).resolve(),
+            jpegs=asked.jpegs,
         )
         os.chdir(scratch)  # what is rendered and prepared by default looks around here, and finds nothing
         for name in asked.parts or PARTS:
@@ -66,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--repeats", type=int, default=3, help="measurements of each thing (default: 3)")
     parser.add_argument("--quick", action="store_true", help="everything small, only to see that it runs")
+    parser.add_argument("--jpegs", type=Path, metavar="FOLDER", help="JPEGs for part feed, not made ones")
     page = ROOT / "docs" / "benchmarks" / f"{date.today().isoformat()}.md"
     parser.add_argument(
         "--out", nargs="?", type=Path, const=page, metavar="FILE",
@@ -77,6 +83,7 @@ def _arguments() -> argparse.Namespace:
         parser.error(f"'{unknown[0]}' is none of {', '.join(PARTS)}")
     if asked.repeats < 1:
         parser.error(f"--repeats is {asked.repeats}; it must be at least 1")
+    asked.jpegs = asked.jpegs.resolve() if asked.jpegs else None
     asked.out = asked.out.resolve() if asked.out else None
     return asked
 
