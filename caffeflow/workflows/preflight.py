@@ -15,6 +15,7 @@ from caffeflow.workflows.preflight_data import check_records, check_sharing, che
 from caffeflow.workflows.preflight_findings import Finding, Flight
 from caffeflow.workflows.preflight_heads import check_heads
 from caffeflow.workflows.preflight_labels import check_labels
+from caffeflow.workflows.preflight_native import check_native
 from caffeflow.workflows.preflight_scores import check_scores
 
 _DETECTION: Final = frozenset(
@@ -54,6 +55,7 @@ def _findings(flight: Flight) -> Iterator[Finding]:
         yield from check_labels(flight)
         yield from check_heads(flight.roles)
         yield from check_scores(flight)
+        yield from check_native(flight)
 
 
 def _as_error(errors: Sequence[Finding]) -> CaffeflowError:

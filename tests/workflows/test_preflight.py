@@ -382,3 +382,24 @@ def test_the_real_caffes_scores_are_kept_like_ours() -> None:
     assert [(row["iteration"], row["test class1"], row["test detection_eval"]) for row in rows] == [
         ("0", "", "0.25"), ("0", "", ""), ("30", "0.125", "0.09375"),
     ]  # fmt: skip
+
+
+# What SSD's own Caffe stumbles over
+
+
+def test_a_loss_without_flags_stops_the_real_caffe_only() -> None:
+    project = DetectionProject()
+    flags = "  propagate_down: true propagate_down: true propagate_down: false propagate_down: false\n"
+    project.change("train", flags, "")
+    assert fly(project) == []
+    assert "propagate_down is missing" in fault_of(project, NetError, engine="caffe")
+
+
+def test_samplers_are_told_before_the_real_caffe_starts() -> None:
+    project = DetectionProject()
+    assert fly(project, engine="caffe") == []
+    project.change("train", "annotated_data_param {", "annotated_data_param { batch_sampler { sampler { } }")
+    assert fly(project) == []
+    (note,) = fly(project, engine="caffe")
+    assert "layer 'data': a batch_sampler draws boxes" in note
+    assert "--augment none" in note
