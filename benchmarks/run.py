@@ -1,6 +1,7 @@
 """Measures caffeflow beside the real Caffe and beside plain PyTorch, in one run.
 
-    python -m benchmarks.run [prepare | feed | passes | loop | start | memory | gpu]... [--repeats N] [--out [FILE]] [--jpegs FOLDER]
+    python -m benchmarks.run [prepare | feed | passes | loop | start | memory | gpu]...
+                             [--repeats N] [--out [FILE]] [--jpegs FOLDER]
 
 Prints a page of Markdown tables. It is meant for a quiet machine: each part says how busy it was before.
 The real Caffe is the one that `make test-native` sets up; without it, its comparisons are left out.

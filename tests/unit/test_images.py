@@ -165,3 +165,41 @@ def test_squash_is_bilinear_between_pixel_centres() -> None:
 )
 def test_short_side_keeps_the_aspect(size: tuple[int, int], expected: tuple[int, int]) -> None:
     assert images.resize_short_side(photo(*size), 23).shape[:2] == expected
+
+
+@pytest.mark.parametrize("interpolation", ["AREA", "LANCZOS4"])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (104, 117, 123), (128, 128, 128), (255, 200, 31)])
+def test_leaving_out_what_is_even_does_not_change_a_resized_picture(
+    interpolation: images.Interpolation, colour: tuple[int, ...]
+) -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(40):
+        height, width = rng.integers(40, 500, 2)
+        rows, columns = int(rng.integers(0, height)), int(rng.integers(0, width))
+        picture = np.empty((height, width, 3), np.uint8)
+        picture[...] = colour
+        picture[:rows, :columns] = rng.integers(0, 256, (rows, columns, 3), np.uint8)
+        expected = images.resize(picture, 31, 37, interpolation)
+        found = images.resize(picture, 31, 37, interpolation, even_from=(rows, columns))
+        assert np.array_equal(found, expected)
+        gray = np.ascontiguousarray(picture[..., 0])
+        found = images.resize(gray, 31, 37, interpolation, even_from=(rows, columns))
+        assert np.array_equal(found, images.resize(gray, 31, 37, interpolation))
+
+
+def test_what_is_even_is_left_out_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    original = cv2.resize
+
+    def resize(image: np.ndarray, *arguments: object, **settings: object) -> np.ndarray:
+        sizes.append(image.size)
+        return original(image, *arguments, **settings)
+
+    monkeypatch.setattr(cv2, "resize", resize)
+    picture = np.zeros((400, 400, 3), np.uint8)
+    images.resize(picture, 30, 30, "AREA", even_from=(100, 100))
+    images.resize(picture, 30, 30, "AREA", even_from=(390, 390))
+    images.resize(picture, 30, 30, "LINEAR", even_from=(100, 100))
+    images.resize(np.full_like(picture, 200), 30, 30, "LANCZOS4", even_from=(100, 100))
+    assert sizes[0] < 0.12 * picture.size
+    assert sizes[1:] == [picture.size] * 3

@@ -162,7 +162,10 @@ class AnnotatedBatches:
         shown = self._augmentation.picture(
             framed.image, framed.window, self._background_of(framed), None if framed.is_bare else draws
         )
-        view = self._transformer.write(shown, draws, out, name=framed.name, is_bare=framed.is_bare)
+        end = framed.window.end_of(framed.image.shape[:2])
+        view = self._transformer.write(
+            shown, draws, out, name=framed.name, is_bare=framed.is_bare, even_from=end
+        )
         return self._transformer.follow(framed.truth, view, self._augmentation.emit)
 
     def _background_of(self, framed: Framed) -> tuple[float, ...]:

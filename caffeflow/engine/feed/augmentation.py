@@ -35,6 +35,10 @@ class Window:
     height: int
     width: int
 
+    def end_of(self, picture: Pair) -> Pair:
+        """Returns row and column in it behind which there is nothing of a picture of (height, width)."""
+        return max(picture[0] - self.top, 0), max(picture[1] - self.left, 0)
+
     @property
     def size(self) -> Pair:
         """Its (height, width)."""

@@ -93,9 +93,18 @@ class PictureTransformer:
             self.write(image, draws, out[index], name=name(index))
 
     def write(
-        self, image: Planes, draws: RecordDraws, out: Floats, *, name: str, is_bare: bool = False
-    ) -> View:
-        """Writes one picture, (H, W) or (H, W, C), into its place (C, h, w) in a batch.
+        self, image: Planes, draws: RecordDraws, out: Floats, *, name: str, is_bare: bool = False,
+        even_from: Pair | None = None,
+    ) -> View:  # fmt: skip
+        """Writes one picture into its place in a batch.
+
+        Args:
+            image: (H, W) or (H, W, C)
+            draws: The record's.
+            out: (C, h, w)
+            name: What messages call the record.
+            is_bare: It is not from an image file.
+            even_from: Row and column behind which the picture is of one colour.
 
         Raises:
             DataError: It does not fit the crop, the mean, the batch or what is asked for.
@@ -110,7 +119,8 @@ class PictureTransformer:
         size = image.shape[:2]
         try:
             if self.settings.resize:
-                image = self.settings.resize.picture(image.astype(np.uint8, copy=False), draws)
+                picture = image.astype(np.uint8, copy=False)
+                image = self.settings.resize.picture(picture, draws, even_from=even_from)
             if self.settings.noise:
                 image = self.settings.noise.picture(image.astype(np.uint8, copy=False), draws)
         except DataError as error:

@@ -72,15 +72,22 @@ class Resizing:
             scale=(param.height_scale, param.width_scale) if has_scale else None,
         )
 
-    def picture(self, image: images.Image, draws: RecordDraws) -> images.Image:
+    def picture(
+        self, image: images.Image, draws: RecordDraws, *, even_from: Pair | None = None
+    ) -> images.Image:
         """Returns the picture resized.
+
+        Args:
+            image: The picture.
+            draws: Its record's.
+            even_from: Row and column behind which it is of one colour.
 
         Raises:
             DataError: The margins' values are not as many as the channels.
         """
         height, width = self.rule.picture_size(*image.shape[:2])
         chosen = self.interpolations[draws.below(Draw.INTERPOLATION, len(self.interpolations))]
-        content = images.resize(image, height, width, chosen)
+        content = images.resize(image, height, width, chosen, even_from=even_from)
         if self.rule.mode != "FIT_LARGE_SIZE_AND_PAD":
             return content
         channels = image.shape[2] if image.ndim == 3 else 1

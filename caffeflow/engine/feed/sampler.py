@@ -111,6 +111,16 @@ def _constraint(param: SampleConstraint, kind: Kind) -> Constraint:
     return Constraint(kind=kind, least=least, most=most)
 
 
+@dataclass(frozen=True)
+class _OfKind:
+    """The trials held to one kind of constraint: their numbers, and between what (T, 1) they must be."""
+
+    kind: Kind
+    trials: NDArray[np.intp]
+    least: NDArray[np.float32]
+    most: NDArray[np.float32]
+
+
 class Samplers:
     """The batch samplers of a layer.
 
@@ -132,13 +142,15 @@ class Samplers:
         )
         self._range = high - self._low
         constraints = [one.constraint or Constraint(kind=_KINDS[0], least=0, most=0) for one in settings]
-        self._least = of_trial([one.least for one in constraints])[:, None]
-        self._most = of_trial([one.most for one in constraints])[:, None]
+        least = of_trial([one.least for one in constraints])[:, None]
+        most = of_trial([one.most for one in constraints])[:, None]
         kinds = np.repeat(np.array([_KINDS.index(one.kind) for one in constraints]), trials)
         self._is_free: Flags = np.repeat(np.array([one.constraint is None for one in settings]), trials)
-        self._of_kind = {
-            kind: np.flatnonzero((kinds == number) & ~self._is_free) for number, kind in enumerate(_KINDS)
-        }
+        self._of_kind: list[_OfKind] = []
+        for number, kind in enumerate(_KINDS):
+            members = np.flatnonzero((kinds == number) & ~self._is_free)
+            if len(members):
+                self._of_kind.append(_OfKind(kind, members, least[members], most[members]))
         self._begins = np.repeat(np.cumsum([0, *trials[:-1]]), trials)
         self._samples = np.repeat(np.array([one.samples for one in settings]), trials)
 
@@ -157,17 +169,14 @@ class Samplers:
         if not len(truth.rows):
             return satisfied
         objects = truth.areas
-        for kind, trials in self._of_kind.items():
-            if not len(trials):
-                continue
-            own = boxes[trials]
+        for one in self._of_kind:
+            own = boxes[one.trials]
             shared = shared_areas(own[:, None], truth.boxes)
-            if kind == "jaccard_overlap":
+            if one.kind == "jaccard_overlap":
                 values = overlaps(shared, areas(own)[:, None], objects)
             else:
-                values = coverages(shared, areas(own)[:, None] if kind == "sample_coverage" else objects)
-            passes = (values >= self._least[trials]) & (values <= self._most[trials])
-            satisfied[trials] = passes.any(axis=1)
+                values = coverages(shared, areas(own)[:, None] if one.kind == "sample_coverage" else objects)
+            satisfied[one.trials] = ((values >= one.least) & (values <= one.most)).any(axis=1)
         return satisfied
 
     def _kept(self, satisfied: Flags) -> Flags:
