@@ -4,7 +4,7 @@ set -euo pipefail
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
 PATH=$checkout/.venv/bin:$PATH
 work=${1:-$checkout/demo-detection}
-trained=${TRAINED:-1000} tested=${TESTED:-150} iterations=${ITERATIONS:-1500} expected=${EXPECTED:-0.8}
+trained=${TRAINED:-1000} tested=${TESTED:-200} iterations=${ITERATIONS:-800} expected=${EXPECTED:-0.8}
 rm -rf "$work" && mkdir -p "$work" && cd "$work"
 
 say() { printf '\n$ %s\n' "$*"; "$@"; }
@@ -12,7 +12,7 @@ say() { printf '\n$ %s\n' "$*"; "$@"; }
 python "$checkout/examples/detection/make_scenes.py" scenes "$trained" "$tested"
 say caffeflow prepare voc scenes --name scenes
 say caffeflow dataset show data/scenes --sheet scenes.png --count 12
-say caffeflow render ssd-small --max-iter "$iterations" --test-interval 500
+say caffeflow render ssd-small --max-iter "$iterations" --test-interval 200
 say caffeflow train
 say caffeflow test
 say caffeflow results
