@@ -28,6 +28,7 @@ def own_surroundings(
     if request.node.get_closest_marker("native") is None:  # the real Caffe lies in the user's cache
         monkeypatch.setenv("HOME", str(home))
         monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
 
 
 @pytest.fixture(autouse=True)

@@ -21,12 +21,16 @@ from typing import Final, Protocol
 from caffeflow import system
 from caffeflow.errors import NativeError, StoppedError, UsageError, suggestion
 from caffeflow.native.failure import LastWords
+from caffeflow.native.remembered import find_remembered_caffe
 from caffeflow.proto.forks import tree_of_layer
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import read_solver
 
 # Where a build leaves the program inside a Caffe tree: make and cmake, then an installed tree.
-_IN_TREE: Final = ("build/tools/caffe", "build/tools/caffe.bin", "build/install/bin/caffe", "bin/caffe")
+_IN_TREE: Final = (
+    "build/tools/caffe", "build/tools/caffe.bin", "cmake_build/tools/caffe", "build/install/bin/caffe",
+    "bin/caffe",
+)  # fmt: skip
 _KNOWN_TYPES: Final = re.compile(r"Unknown layer type: \S+ \(known types: ([^)]*)\)")
 _PROBE: Final = 'name: "probe" layer { name: "probe" type: "CaffeflowProbe" top: "probe" }\n'
 _PASSED_ON: Final = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
@@ -42,7 +46,7 @@ class _Process(Protocol):
 
 
 def find_caffe(given: Path | None = None) -> Path:
-    """Returns the caffe program: the one given, else of CAFFE_ROOT, else on PATH.
+    """Returns the caffe program: the one given, else of CAFFE_ROOT, else built last, else on PATH.
 
     Args:
         given: A program, or a Caffe tree in which one was built.
@@ -55,12 +59,15 @@ def find_caffe(given: Path | None = None) -> Path:
         return _program_at(given, named_by="--caffe")
     if root:
         return _program_at(Path(root), named_by="CAFFE_ROOT")
+    remembered = find_remembered_caffe()
+    if remembered is not None:
+        return remembered
     on_path = shutil.which("caffe")
     if on_path:
         return Path(on_path)
     raise NativeError(
         "there is no caffe program on PATH: give one with --caffe PATH, set CAFFE_ROOT to a built Caffe"
-        " tree, or train with --engine torch, which needs no Caffe"
+        " tree, build one with caffeflow caffe build TREE, or train with --engine torch, which needs no Caffe"
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from caffeflow.errors import NativeError, NetError, StoppedError, UsageError
+from caffeflow.native.remembered import remember_caffe
 from caffeflow.native.run import check_layer_types, find_caffe, layer_types, run_caffe_train
 from caffeflow.proto.net import train_net_of
 from caffeflow.proto.text import read_solver
@@ -46,19 +47,24 @@ def solver(tmp_path: Path) -> Path:
     return path
 
 
-def test_finds_the_program_given_then_of_caffe_root_then_on_path(
+def test_finds_the_program_given_then_of_caffe_root_then_remembered_then_on_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = write_program(tmp_path / "given", "")
     built = write_program(tmp_path / "tree/build/tools/caffe", "")
+    remembered = write_program(tmp_path / "other/cmake_build/tools/caffe", "")
     on_path = write_program(tmp_path / "bin/caffe", "")
     monkeypatch.setenv("PATH", str(on_path.parent))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.delenv("CAFFE_ROOT", raising=False)
     assert find_caffe() == on_path
+    remember_caffe(remembered)
+    assert find_caffe() == remembered
     monkeypatch.setenv("CAFFE_ROOT", str(tmp_path / "tree"))
     assert find_caffe() == built
     assert find_caffe(given) == given
     assert find_caffe(tmp_path / "tree") == built
+    assert find_caffe(tmp_path / "other") == remembered
 
 
 def test_no_program_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
