@@ -1,0 +1,132 @@
+"""CUDA's compiler and libraries, and cuDNN, wherever they lie: toolkit, plain prefix, or pip wheels.
+
+The wheels (nvidia-cudnn-cuNN, nvidia-cublas, nvidia-curand) have headers and versioned libraries
+only, each in a folder of its own below nvidia/: no libcudnn.so for CMake to find by name. So CMake is
+given files, never names.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from caffeflow.errors import NativeError
+from caffeflow.native.probes import Places, version_by_asking, version_by_header
+
+_USUAL: Final = Path("/usr/local/cuda")
+_COMPILER_KNOWS: Final = (Path("/usr/include"), Path("/usr/local/include"))
+_CUDNN_VERSION: Final = r"define CUDNN_(?:MAJOR|MINOR|PATCHLEVEL) +(\d+)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cuda:
+    """What was found of CUDA; what is None was not.
+
+    Attributes:
+        version: Of nvcc, such as 13.0.
+        cudnn: The library.
+        cudnn_include: The folder with cudnn.h.
+        include_dirs: Folders with headers that the toolkit's own folder lacks.
+    """
+
+    nvcc: Path | None
+    version: str
+    cublas: Path | None
+    curand: Path | None
+    cudnn: Path | None
+    cudnn_include: Path | None
+    cudnn_version: str
+    include_dirs: tuple[Path, ...]
+
+    def cmake_options(self) -> list[str]:
+        """Returns the -D words that name these files to the CMake files of a Caffe tree."""
+        words: dict[str, str] = {}
+        if self.nvcc:
+            words["CUDA_TOOLKIT_ROOT_DIR"] = str(_root_of(self.nvcc))
+        if self.cublas:
+            words["CUDA_cublas_LIBRARY"] = str(self.cublas)
+        if self.curand:
+            words["CUDA_curand_LIBRARY"] = str(self.curand)
+        if self.cudnn and self.cudnn_include:
+            words |= {
+                "CUDNN_ROOT": str(self.cudnn_include.parent),
+                "CUDNN_INCLUDE": str(self.cudnn_include),
+                "CUDNN_LIBRARY": str(self.cudnn),
+            }
+        if self.include_dirs:
+            flags = [f"-I{folder}" for folder in self.include_dirs]
+            words |= {"CMAKE_CXX_FLAGS": " ".join(flags), "CUDA_NVCC_FLAGS": ";".join(flags)}
+        return [f"-D{name}={value}" for name, value in words.items()]
+
+
+def find_cuda(places: Places, *, cudnn: Path | None = None) -> Cuda:
+    """Looks for CUDA and cuDNN.
+
+    Args:
+        places: Where programs and libraries are looked for.
+        cudnn: A folder with cuDNN in it, of any layout; searched before everything else.
+
+    Raises:
+        NativeError: There is no cuDNN in the folder that was given.
+    """
+    nvcc = _find_nvcc(places)
+    own = _prefixes_in(cudnn) if cudnn else ()
+    toolkit = (_root_of(nvcc),) if nvcc else ()
+    given = Places(prefixes=own, path="")
+    everywhere = places.under(*own, *toolkit)
+    named = os.environ.get("CUDNN_ROOT")
+    in_cudnn = given if cudnn else everywhere.under(*([Path(named)] if named else []))
+    header, library = in_cudnn.find_header(["cudnn.h"]), in_cudnn.find_library(["cudnn"])
+    if cudnn and not (header and library):
+        raise NativeError(
+            f"--cudnn '{cudnn}': found {header or 'no cudnn.h'} and {library or 'no libcudnn.so'}; expected"
+            " a folder with include/cudnn.h and lib/libcudnn.so*, or the one into which pip put the wheels"
+        )
+    is_there = header is not None and library is not None
+    version_header = in_cudnn.find_header(["cudnn_version.h", "cudnn.h"])
+    return Cuda(
+        nvcc=nvcc,
+        version=version_by_asking(nvcc) if nvcc else "",
+        cublas=everywhere.find_library(["cublas"]),
+        curand=everywhere.find_library(["curand"]),
+        cudnn=library if is_there else None,
+        cudnn_include=header.parent if is_there and header else None,
+        cudnn_version=version_by_header(version_header, _CUDNN_VERSION) if version_header else "",
+        include_dirs=_extra_includes(everywhere, toolkit),
+    )
+
+
+def _find_nvcc(places: Places) -> Path | None:
+    roots = [os.environ.get(name) for name in ("CUDA_PATH", "CUDA_HOME")]
+    for root in [*(Path(each) for each in roots if each), *([_USUAL] if places.path else [])]:
+        if (root / "bin/nvcc").is_file():
+            return root / "bin/nvcc"
+    return places.find_program(["nvcc"])
+
+
+def _root_of(nvcc: Path) -> Path:
+    """Returns the toolkit that a compiler belongs to; the one on PATH is often a link, or a script."""
+    root = nvcc.resolve().parent.parent
+    return root if (root / "include/cuda_runtime.h").is_file() else _USUAL
+
+
+def _prefixes_in(folder: Path) -> tuple[Path, ...]:
+    """Returns the prefixes that a folder may stand for: itself, those below it, and beside it.
+
+    Wheels are unpacked side by side: who names nvidia/cudnn has cuBLAS in nvidia/cu13.
+    """
+    here = folder.absolute()
+    beside = sorted(here.parent.glob("*/include")) if here.parent.name == "nvidia" else []
+    inside = [*sorted(here.glob("*/include")), *sorted(here.glob("nvidia/*/include"))]
+    return (here, *(include.parent for include in [*inside, *beside]))
+
+
+def _extra_includes(places: Places, toolkit: tuple[Path, ...]) -> tuple[Path, ...]:
+    found = [places.find_header([name]) for name in ("cublas_v2.h", "curand.h")]
+    own = {root / "include" for root in toolkit}
+    folders = dict.fromkeys(header.parent for header in found if header and header.parent not in own)
+    return tuple(
+        folder for folder in folders if folder not in (Path("/usr/include"), Path("/usr/local/include"))
+    )
