@@ -23,15 +23,17 @@ namespace caffe {
  * memory. Here cuDNN is told the number of groups; the three streams are those
  * of the three gradients, which do not depend on each other.
  *
- * Dilation is cuDNN's too. On the CPU this is ConvolutionLayer; nothing of
- * cuDNN is made before the layer is first shaped in GPU mode.
+ * Dilation is cuDNN's too. On the CPU this is ConvolutionLayer, and so it is on
+ * the GPU where a fork's tf_pad pads two sides differently, which cuDNN cannot.
+ * Nothing of cuDNN is made before the layer is first shaped in GPU mode.
  */
 template <typename Dtype>
 class CuDNNGroupedConvolutionLayer : public ConvolutionLayer<Dtype> {
  public:
   explicit CuDNNGroupedConvolutionLayer(const LayerParameter& param)
-      : ConvolutionLayer<Dtype>(param), is_set_up_(false), workspace_(NULL),
-        workspace_bytes_(0), lane_bytes_(0) {}
+      : ConvolutionLayer<Dtype>(param), is_for_cudnn_(false),
+        is_set_up_(false), workspace_(NULL), workspace_bytes_(0),
+        lane_bytes_(0) {}
   virtual ~CuDNNGroupedConvolutionLayer();
   virtual void Reshape(const vector<Blob<Dtype>*>& bottom,
       const vector<Blob<Dtype>*>& top);
@@ -62,6 +64,7 @@ class CuDNNGroupedConvolutionLayer : public ConvolutionLayer<Dtype> {
     return static_cast<char*>(workspace_) + lane * lane_bytes_;
   }
 
+  bool is_for_cudnn_;  // else ConvolutionLayer does the work
   bool is_set_up_;
   cudaStream_t stream_[LANES];
   cudnnHandle_t handle_[LANES];

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "google/protobuf/descriptor.h"
+
 #include "caffe/layers/cudnn_grouped_conv_layer.hpp"
 
 #if CUDNN_VERSION_MIN(7, 0, 0)
@@ -50,6 +52,14 @@ const Result& Choose(const vector<Result>& results, int found, size_t limit,
   return *least;
 }
 
+// Whether a fork's tf_pad decides where the zeros go; trees without that
+// field have no name for it.
+bool PadsAsTensorFlow(const ConvolutionParameter& param) {
+  const google::protobuf::FieldDescriptor* field =
+      param.GetDescriptor()->FindFieldByName("tf_pad");
+  return field != NULL && param.GetReflection()->HasField(param, field);
+}
+
 // A destructor may run while the driver shuts down: it tells and goes on.
 inline void WarnUnless(bool is_released, const char* what) {
   LOG_IF(WARNING, !is_released) << "cuDNN grouped convolution: " << what
@@ -62,7 +72,9 @@ template <typename Dtype>
 void CuDNNGroupedConvolutionLayer<Dtype>::Reshape(
     const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
   ConvolutionLayer<Dtype>::Reshape(bottom, top);
-  if (Caffe::mode() != Caffe::GPU) { return; }
+  is_for_cudnn_ = Caffe::mode() == Caffe::GPU &&
+      !PadsAsTensorFlow(this->layer_param_.convolution_param());
+  if (!is_for_cudnn_) { return; }
   CHECK_EQ(2, this->num_spatial_axes_)
       << "Layer " << this->layer_param_.name() << ": cuDNN convolves over "
       << "height and width only; set engine: CAFFE for other axes.";

@@ -19,6 +19,9 @@ __global__ void JoinLanes() {}
 template <typename Dtype>
 void CuDNNGroupedConvolutionLayer<Dtype>::Forward_gpu(
     const vector<Blob<Dtype>*>& bottom, const vector<Blob<Dtype>*>& top) {
+  if (!is_for_cudnn_) {
+    return ConvolutionLayer<Dtype>::Forward_gpu(bottom, top);
+  }
   const void* one = cudnn::dataType<Dtype>::one;
   const void* zero = cudnn::dataType<Dtype>::zero;
   const cudnnHandle_t handle = handle_[FORWARD_LANE];
@@ -45,6 +48,9 @@ template <typename Dtype>
 void CuDNNGroupedConvolutionLayer<Dtype>::Backward_gpu(
     const vector<Blob<Dtype>*>& top, const vector<bool>& propagate_down,
     const vector<Blob<Dtype>*>& bottom) {
+  if (!is_for_cudnn_) {
+    return ConvolutionLayer<Dtype>::Backward_gpu(top, propagate_down, bottom);
+  }
   const void* one = cudnn::dataType<Dtype>::one;
   const void* zero = cudnn::dataType<Dtype>::zero;
   const bool has_bias_diff =
