@@ -132,8 +132,8 @@ def _check_unchanged(tree: Tree, manifest: _Manifest, changes: Sequence[FileChan
         kept = manifest.files.get(change.path)
         if kept and now is not None and not kept.knows(_digest(now)):
             raise NativeError(
-                f"'{tree.root / change.path}' was changed since it was patched, and --undo could not give that"
-                f" back; take the change out, or remove {FOLDER} to have the tree as it is now for its original"
+                f"'{tree.root / change.path}' was changed since it was patched, and --undo could not give"
+                f" that back; take the change out, or remove {FOLDER}: the tree then counts as pristine"
             )
 
 

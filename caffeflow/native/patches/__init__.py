@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from caffeflow.native.patches.cmake import CMAKE
-from caffeflow.native.patches.opencv import OPENCV
+from caffeflow.native.patches.cmake import CMAKE_PATCHES
+from caffeflow.native.patches.cuda_cmake import CUDA_CMAKE_PATCHES
+from caffeflow.native.patches.cuda_device import CUDA_DEVICE_PATCHES
+from caffeflow.native.patches.cudnn import CUDNN_PATCHES
+from caffeflow.native.patches.layers import LAYERS
+from caffeflow.native.patches.opencv import OPENCV_PATCHES
 from caffeflow.native.patches.patch import Patch
-from caffeflow.native.patches.protobuf import PROTOBUF
-from caffeflow.native.patches.python import PYTHON
-from caffeflow.native.patches.ssd import SSD
+from caffeflow.native.patches.protobuf import PROTOBUF_PATCHES
+from caffeflow.native.patches.python import PYTHON_PATCHES
+from caffeflow.native.patches.ssd import SSD_PATCHES
 
-_GROUPS: Final[tuple[tuple[Patch, ...], ...]] = (OPENCV, PROTOBUF, CMAKE, PYTHON, SSD)
+_IN_ORDER: Final[tuple[Patch, ...]] = (
+    *OPENCV_PATCHES, *PROTOBUF_PATCHES, *CMAKE_PATCHES, *PYTHON_PATCHES, *SSD_PATCHES,
+    *CUDA_CMAKE_PATCHES, *CUDA_DEVICE_PATCHES, *CUDNN_PATCHES, *LAYERS,
+)  # fmt: skip
 
-PATCHES: Final[Mapping[str, Patch]] = {patch.id: patch for group in _GROUPS for patch in group}
+PATCHES: Final[Mapping[str, Patch]] = {patch.id: patch for patch in _IN_ORDER}

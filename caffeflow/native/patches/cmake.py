@@ -81,7 +81,7 @@ def _has(path: str) -> Callable[[Tree], bool]:
     return lambda tree: tree.has(path)
 
 
-CMAKE: Final[tuple[Patch, ...]] = (
+CMAKE_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="cmake-minimum",
         group="cmake",

@@ -87,7 +87,7 @@ def _has(*paths: str) -> Callable[[Tree], bool]:
     return lambda tree: any(tree.has(path) for path in paths)
 
 
-OPENCV: Final[tuple[Patch, ...]] = (
+OPENCV_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="opencv-read-flags",
         group="opencv",
@@ -97,7 +97,7 @@ OPENCV: Final[tuple[Patch, ...]] = (
     Patch(
         id="opencv-aliases",
         group="opencv",
-        reason="The names that im_transforms.cpp defines for OpenCV 3 are needed from then on, not only there.",
+        reason="The names that im_transforms.cpp defines for OpenCV 3 are needed from then on.",
         edits=(
             rewrite(_TRANSFORMS, r"^(#\s*if\s+CV_(?:VERSION_MAJOR|MAJOR_VERSION)\s*)==(\s*3)\b", r"\1>=\2"),
         ),

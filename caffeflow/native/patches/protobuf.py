@@ -38,7 +38,7 @@ def _has_finder(tree: Tree) -> bool:
     return tree.has(_FINDER)
 
 
-PROTOBUF: Final[tuple[Patch, ...]] = (
+PROTOBUF_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="protobuf-bytes-limit",
         group="protobuf",

@@ -46,7 +46,7 @@ def _has(path: str) -> Callable[[Tree], bool]:
     return lambda tree: tree.has(path)
 
 
-PYTHON: Final[tuple[Patch, ...]] = (
+PYTHON_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="python-image-io",
         group="python",

@@ -45,7 +45,7 @@ def _has_sampler(tree: Tree) -> bool:
     return tree.has(_SAMPLER)
 
 
-SSD: Final[tuple[Patch, ...]] = (
+SSD_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="ssd-sampled-box",
         group="ssd",
