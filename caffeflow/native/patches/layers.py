@@ -85,7 +85,7 @@ def _has_no_layers_by_groups(tree: Tree) -> bool:
     return not any(has_its_own(tree, layer_source(layer)) for layer in _BY_GROUPS)
 
 
-LAYERS: Final[tuple[Patch, ...]] = (
+LAYER_PATCHES: Final[tuple[Patch, ...]] = (
     _layer_patch("relu6", "MobileNets need ReLU6, and BVLC's and weiliu89's trees have no such layer."),
     _layer_patch(
         "depthwise_conv",
