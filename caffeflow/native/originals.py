@@ -101,6 +101,8 @@ def restore(tree: Tree) -> list[str]:
     if not is_patched(tree):
         raise NativeError(f"'{tree.root}' has no patches to undo: it has no {FOLDER}/{_MANIFEST}")
     manifest = _read_manifest(tree)
+    for path in (*manifest.files, *manifest.folders):
+        _inside(tree, path)
     changed = [
         path for path, kept in manifest.files.items()
         if tree.has(path) and not kept.knows(_digest(tree.read_bytes(path)))
@@ -187,7 +189,9 @@ def _original(tree: Tree, path: str, kept: _Kept) -> bytes:
 
 def _put_back(tree: Tree, change: FileChange) -> None:
     if change.before is None:
-        _inside(tree, change.path).unlink(missing_ok=True)
+        place = _inside(tree, change.path)
+        if place.is_file():
+            place.unlink()
         for folder in PurePosixPath(change.path).parents:
             _remove_if_empty(_inside(tree, str(folder)))
     else:

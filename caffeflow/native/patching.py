@@ -10,8 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from caffeflow.errors import NativeError, UsageError, suggestion
 from caffeflow.native import originals
@@ -21,8 +20,6 @@ from caffeflow.native.patches.patch import FileEdit, Patch, PlaceNotFoundError
 from caffeflow.native.tree import Tree, decode, encode
 
 State: TypeAlias = Literal["to do", "done", "not needed", "cannot"]
-
-_NO_FILE: Final = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,25 +144,32 @@ class _Desk:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+        self._before: dict[str, bytes | None] = {}
         self._after: dict[str, bytes] = {}
+        self._globs: dict[str, list[str]] = {}
 
     def files(self, pattern: str) -> list[str]:
-        added = (path for path in self._after if fnmatchcase(path, pattern))
-        return sorted({*self.tree.files(pattern), *added})
+        """Returns the paths that a glob names; added files are ours, and need no mending."""
+        if pattern not in self._globs:
+            self._globs[pattern] = list(self.tree.files(pattern))
+        return self._globs[pattern]
 
     def find(self, path: str) -> bytes | None:
+        """Returns a file as it is by now, or None."""
         if path in self._after:
             return self._after[path]
-        return self.tree.read_bytes(path) if self.tree.has(path) else None
+        if path not in self._before:
+            self._before[path] = self.tree.read_bytes(path) if self.tree.has(path) else None
+        return self._before[path]
 
     def put(self, path: str, data: bytes) -> None:
         self._after[path] = data
 
     def changes(self) -> tuple[FileChange, ...]:
-        on_disk = {path: _Desk(self.tree).find(path) for path in sorted(self._after)}
+        """Returns what is to be written, sorted by path."""
         return tuple(
-            FileChange(path=path, before=before, after=self._after[path])
-            for path, before in on_disk.items() if before != self._after[path]
+            FileChange(path=path, before=self._before[path], after=after)
+            for path, after in sorted(self._after.items()) if after != self._before[path]
         )  # fmt: skip
 
 
@@ -193,8 +197,8 @@ def _changes_of(desk: _Desk, patch: Patch) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for edit in patch.edits:
         for path in desk.files(edit.path):
-            before = found.get(path) or desk.find(path) or _NO_FILE
-            after = _edited(before, edit, path)
+            before = found.get(path, desk.find(path))
+            after = None if before is None else _edited(before, edit, path)
             if after is not None:
                 found[path] = after
     for new in patch.new_files:

@@ -37,7 +37,7 @@ class _Names:
         return self.edit(text) != text
 
     def edit(self, text: str) -> str:
-        if any(header in text for header in self.headers):
+        if not re.search(self.pattern, text) or any(header in text for header in self.headers):
             return text
         defined = set(re.findall(r"^\s*#\s*define\s+(\w+)", text, re.MULTILINE))
         name = re.compile(rf"(?<![\w:]){self.pattern}")

@@ -32,11 +32,7 @@ def _bound_sides(text: str) -> str:
         declared = re.search(rf"^([ \t]*)float {side}\s*=[^;]*;\n", text, re.MULTILINE)
         if declared is None:
             raise PlaceNotFoundError(f"the declaration of {side}")
-        indent = declared[1]
-        bound = (
-            f"{indent}// A side that rounds to one ulp above 1 leaves no range to draw its offset from.\n"
-            f"{indent}{side} = std::min({side}, 1.f);\n"
-        )
+        bound = f"{declared[1]}{side} = std::min({side}, 1.f);  // it may round to one ulp above 1\n"
         text = text[: declared.end()] + bound + text[declared.end() :]
     return text
 
