@@ -14,7 +14,6 @@ _ALGORITHMS_HEADER: Final = "include/caffe/util/cudnn_algorithms.hpp"
 _LAYERS: Final = "src/caffe/layers/cudnn_*.cpp"
 _QUERY: Final = re.compile(r"\bcudnnGetConvolution(Forward|BackwardFilter|BackwardData)Algorithm\b(?=\s*\()")
 _LIMIT: Final = re.compile(r"\bCUDNN_CONVOLUTION_(?:FWD|BWD_FILTER|BWD_DATA)_SPECIFY_WORKSPACE_LIMIT\s*,\s*")
-_OTHER_PREFERENCE: Final = re.compile(r"\bCUDNN_CONVOLUTION_\w+_(?:PREFER_FASTEST|NO_WORKSPACE)\b")
 # The function that gives a convolution's descriptor its padding and stride, up to its closing brace
 _DESCRIBED: Final = re.compile(
     r"^inline void setConvolutionDesc\(cudnnConvolutionDescriptor_t\* ?(\w+),[\s\S]*?(?=^}$)", re.MULTILINE
@@ -42,12 +41,10 @@ def _choose_from_lists(text: str) -> str:
     """
     if not _asks_as_before(text):
         return text
-    other = _OTHER_PREFERENCE.search(text)
     queries, limits = len(_QUERY.findall(text)), len(_LIMIT.findall(text))
-    if other or queries != limits:
-        found = f"'{other[0]}'" if other else f"{limits} of {queries}"
+    if queries != limits:
         raise PlaceNotFoundError(
-            f"every query for an algorithm to name a SPECIFY_WORKSPACE_LIMIT, found {found}"
+            f"SPECIFY_WORKSPACE_LIMIT in all {queries} queries for algorithms, not in {limits},"
         )
     changed = _LIMIT.sub("", _QUERY.sub(r"cudnn::Get\1Algorithm", text))
     return insert_after(
@@ -81,8 +78,8 @@ CUDNN_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="cudnn-algorithms",
         group="cuda",
-        reason="the queries for a convolution's algorithm within a workspace limit are gone since cuDNN 8; the"
-        " first that works and fits is taken from the list that the _v7 queries give",
+        reason="the queries for a convolution's algorithm within a workspace limit are gone since cuDNN 8;"
+        " the first that works and fits is taken from the list that the _v7 queries give",
         edits=(FileEdit(path=_LAYERS, needs=_asks_as_before, edit=_choose_from_lists),),
         new_files=(own_file(_ALGORITHMS_HEADER),),
         applies=_has_old_queries,
