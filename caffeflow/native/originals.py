@@ -148,7 +148,7 @@ def _keep(tree: Tree, manifest: _Manifest, changes: Sequence[FileChange], patche
             kept = manifest.files[change.path] = _Kept(before=before, ours=[])
             if change.before is not None:
                 _write(tree, f"{FOLDER}/{_ORIGINALS}/{change.path}", change.before)
-            parents = PurePosixPath(change.path).parents
+            parents = PurePosixPath(change.path).parents[:-1]
             missing = [str(folder) for folder in reversed(parents) if not tree.has(str(folder))]
             manifest.folders += [folder for folder in missing if folder not in manifest.folders]
         kept.ours.append(_digest(change.after))
@@ -192,7 +192,7 @@ def _put_back(tree: Tree, change: FileChange) -> None:
         place = _inside(tree, change.path)
         if place.is_file():
             place.unlink()
-        for folder in PurePosixPath(change.path).parents:
+        for folder in PurePosixPath(change.path).parents[:-1]:
             _remove_if_empty(_inside(tree, str(folder)))
     else:
         _write(tree, change.path, change.before)

@@ -88,7 +88,7 @@ def _replacement(words: list[TokenInfo], text: str, offsets: list[int]) -> _Repl
         return offsets[token.end[0] - 1] + token.end[1]
 
     first, rest = words[0], words[1:]
-    if first.string == "print" and not (rest and rest[0].string in {"(", "=", ".", "["}):
+    if first.string == "print" and not (rest and rest[0].string in {"(", "=", "."}):
         target = ""
         if rest and rest[0].string == ">>":
             comma = _commas(rest)[:1] or [len(rest)]
