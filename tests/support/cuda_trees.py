@@ -81,6 +81,16 @@ BLAS := atlas
 
 CUDNN_HEADER = """#include <cudnn.h>
 
+#define CUDNN_CHECK(condition) (condition ? cudnnGetErrorString(condition) : "")
+
+inline const char* cudnnGetErrorString(cudnnStatus_t status) {
+  switch (status) {
+    case CUDNN_STATUS_SUCCESS:
+      return "well";
+  }
+  return "unknown";
+}
+
 namespace caffe {
 namespace cudnn {
 

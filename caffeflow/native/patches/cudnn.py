@@ -18,6 +18,9 @@ _LIMIT: Final = re.compile(r"\bCUDNN_CONVOLUTION_(?:FWD|BWD_FILTER|BWD_DATA)_SPE
 _DESCRIBED: Final = re.compile(
     r"^inline void setConvolutionDesc\(cudnnConvolutionDescriptor_t\* ?(\w+),[\s\S]*?(?=^}$)", re.MULTILINE
 )
+_ERROR_NAMES: Final = (
+    r"(?<!^#if CUDNN_VERSION < 8000\n)^inline const char\* ?cudnnGetErrorString\([\s\S]*?^}\n"
+)
 
 
 def _has_cudnn(tree: Tree) -> bool:
@@ -83,6 +86,20 @@ CUDNN_PATCHES: Final[tuple[Patch, ...]] = (
         edits=(FileEdit(path=_LAYERS, needs=_asks_as_before, edit=_choose_from_lists),),
         new_files=(own_file(_ALGORITHMS_HEADER),),
         applies=_has_old_queries,
+    ),
+    Patch(
+        id="cudnn-error-names",
+        group="cuda",
+        reason="Caffe's own names of cuDNN's errors hide cuDNN's, call all that came later unknown, and give"
+        " dozens of warnings a file",
+        edits=(
+            rewrite(
+                _CUDNN_HEADER,
+                _ERROR_NAMES,
+                lambda found: f"#if CUDNN_VERSION < 8000\n{found[0]}#endif\n",
+            ),
+        ),
+        applies=_has_cudnn,
     ),
     Patch(
         id="cudnn-full-floats",

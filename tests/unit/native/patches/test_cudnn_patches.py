@@ -156,6 +156,33 @@ def test_convolutions_keep_full_floats_whatever_the_version_branch(tmp_path: Pat
     assert text.count("cudnnSetConvolutionMathType") == 1
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ here")
+@pytest.mark.parametrize(
+    ("version", "name"), [(7605, "well"), (8000, "its own word"), (92800, "its own word")]
+)
+def test_errors_are_named_by_cudnn_itself_where_it_can(tmp_path: Path, version: int, name: str) -> None:
+    tree = write_cuda_tree(tmp_path / "caffe")
+    apply(tree, plan(tree, only=["cudnn-error-names"], patches=PATCHES))
+    header = tree.read("include/caffe/util/cudnn.hpp").split("namespace caffe")[0]
+    (tmp_path / "cudnn.h").write_text(
+        f"#define CUDNN_VERSION {version}\nenum cudnnStatus_t {{ CUDNN_STATUS_SUCCESS }};\n"
+        'extern "C" const char* cudnnGetErrorString(cudnnStatus_t status);\n'
+    )
+    (tmp_path / "use.cpp").write_text(
+        f"{header}#include <cstdio>\nint main() {{ std::puts(cudnnGetErrorString(CUDNN_STATUS_SUCCESS)); }}\n"
+    )
+    (tmp_path / "cudnn.c").write_text(
+        'const char* cudnnGetErrorString(int status) { return "its own word"; }\n'
+    )
+    library, program = tmp_path / "libcudnn.so", tmp_path / "use"
+    subprocess.run(["gcc", "-shared", "-fPIC", tmp_path / "cudnn.c", "-o", library], check=True)
+    subprocess.run(["g++", f"-I{tmp_path}", tmp_path / "use.cpp", library, "-o", program], check=True)
+    done = subprocess.run(
+        [program], check=True, capture_output=True, text=True, env={"LD_LIBRARY_PATH": str(tmp_path)}
+    )
+    assert done.stdout == f"{name}\n"
+
+
 def test_the_softmax_layer_includes_what_it_uses(tmp_path: Path) -> None:
     tree = write_cuda_tree(tmp_path)
     apply(tree, plan(tree, only=["cudnn-softmax-thrust"], patches=PATCHES))
