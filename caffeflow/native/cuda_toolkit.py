@@ -1,8 +1,8 @@
 """CUDA's compiler and libraries, and cuDNN, wherever they lie: toolkit, plain prefix, or pip wheels.
 
 The wheels (nvidia-cudnn-cuNN, nvidia-cublas, nvidia-curand) have headers and versioned libraries
-only, each in a folder of its own below nvidia/: no libcudnn.so for CMake to find by name. So CMake is
-given files, never names.
+only, each in a folder of its own below nvidia/. CMake is given the very files that are found here, so
+that what it remembers of an earlier run does not count.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from caffeflow.errors import NativeError
 from caffeflow.native.probes import Places, version_by_asking, version_by_header
 
 _USUAL: Final = Path("/usr/local/cuda")
-_COMPILER_KNOWS: Final = (Path("/usr/include"), Path("/usr/local/include"))
 _CUDNN_VERSION: Final = r"define CUDNN_(?:MAJOR|MINOR|PATCHLEVEL) +(\d+)"
 
 
@@ -28,7 +27,8 @@ class Cuda:
         version: Of nvcc, such as 13.0.
         cudnn: The library.
         cudnn_include: The folder with cudnn.h.
-        include_dirs: Folders with headers that the toolkit's own folder lacks.
+        cublas_include: The folder with cublas_v2.h.
+        curand_include: The folder with curand.h.
     """
 
     nvcc: Path | None
@@ -38,27 +38,21 @@ class Cuda:
     cudnn: Path | None
     cudnn_include: Path | None
     cudnn_version: str
-    include_dirs: tuple[Path, ...]
+    cublas_include: Path | None
+    curand_include: Path | None
 
     def cmake_options(self) -> list[str]:
-        """Returns the -D words that name these files to the CMake files of a Caffe tree."""
-        words: dict[str, str] = {}
-        if self.nvcc:
-            words["CUDA_TOOLKIT_ROOT_DIR"] = str(_root_of(self.nvcc))
-        if self.cublas:
-            words["CUDA_cublas_LIBRARY"] = str(self.cublas)
-        if self.curand:
-            words["CUDA_curand_LIBRARY"] = str(self.curand)
-        if self.cudnn and self.cudnn_include:
-            words |= {
-                "CUDNN_ROOT": str(self.cudnn_include.parent),
-                "CUDNN_INCLUDE": str(self.cudnn_include),
-                "CUDNN_LIBRARY": str(self.cudnn),
-            }
-        if self.include_dirs:
-            flags = [f"-I{folder}" for folder in self.include_dirs]
-            words |= {"CMAKE_CXX_FLAGS": " ".join(flags), "CUDA_NVCC_FLAGS": ";".join(flags)}
-        return [f"-D{name}={value}" for name, value in words.items()]
+        """Returns the -D words that name these files to the CMake files of a patched tree."""
+        words = {
+            "CUDA_TOOLKIT_ROOT_DIR": _root_of(self.nvcc) if self.nvcc else None,
+            "CUDA_cublas_LIBRARY": self.cublas,
+            "CUDA_cublas_INCLUDE": self.cublas_include,
+            "CUDA_curand_LIBRARY": self.curand,
+            "CUDA_curand_INCLUDE": self.curand_include,
+            "CUDNN_LIBRARY": self.cudnn,
+            "CUDNN_INCLUDE": self.cudnn_include,
+        }
+        return [f"-D{name}={path}" for name, path in words.items() if path]
 
 
 def find_cuda(places: Places, *, cudnn: Path | None = None) -> Cuda:
@@ -85,6 +79,10 @@ def find_cuda(places: Places, *, cudnn: Path | None = None) -> Cuda:
             " a folder with include/cudnn.h and lib/libcudnn.so*, or the one into which pip put the wheels"
         )
     is_there = header is not None and library is not None
+    cublas_header, curand_header = (
+        everywhere.find_header(["cublas_v2.h"]),
+        everywhere.find_header(["curand.h"]),
+    )
     version_header = in_cudnn.find_header(["cudnn_version.h", "cudnn.h"])
     return Cuda(
         nvcc=nvcc,
@@ -94,7 +92,8 @@ def find_cuda(places: Places, *, cudnn: Path | None = None) -> Cuda:
         cudnn=library if is_there else None,
         cudnn_include=header.parent if is_there and header else None,
         cudnn_version=version_by_header(version_header, _CUDNN_VERSION) if version_header else "",
-        include_dirs=_extra_includes(everywhere, toolkit),
+        cublas_include=cublas_header.parent if cublas_header else None,
+        curand_include=curand_header.parent if curand_header else None,
     )
 
 
@@ -121,12 +120,3 @@ def _prefixes_in(folder: Path) -> tuple[Path, ...]:
     beside = sorted(here.parent.glob("*/include")) if here.parent.name == "nvidia" else []
     inside = [*sorted(here.glob("*/include")), *sorted(here.glob("nvidia/*/include"))]
     return (here, *(include.parent for include in [*inside, *beside]))
-
-
-def _extra_includes(places: Places, toolkit: tuple[Path, ...]) -> tuple[Path, ...]:
-    found = [places.find_header([name]) for name in ("cublas_v2.h", "curand.h")]
-    own = {root / "include" for root in toolkit}
-    folders = dict.fromkeys(header.parent for header in found if header and header.parent not in own)
-    return tuple(
-        folder for folder in folders if folder not in (Path("/usr/include"), Path("/usr/local/include"))
-    )

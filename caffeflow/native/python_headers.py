@@ -49,6 +49,7 @@ class PythonBuild:
         return [
             "-Dpython_version=3",
             f"-DPYTHON_EXECUTABLE={self.executable}",
+            f"-DPython3_EXECUTABLE={self.executable}",  # of a patched tree, which asks it for the rest
             f"-DPYTHON_INCLUDE_DIR={self.include}",
             f"-DPYTHON_LIBRARY={self.library}",
             f"-DNUMPY_INCLUDE_DIR={self.numpy_include}",
@@ -83,7 +84,7 @@ def _what_is_missing(answer: dict[str, str], places: Places) -> list[str]:
     boost = f"boost_python{answer['version'].replace('.', '')}"
     there = {
         "Python.h": (Path(answer["include"]) / "Python.h").is_file(),
-        "libpython": bool(answer["library"]),
+        "shared libpython": ".so" in Path(answer["library"]).name,
         "numpy": bool(answer["numpy"]),
         f"lib{boost}": places.find_library([boost]) is not None,
     }

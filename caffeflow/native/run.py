@@ -26,9 +26,10 @@ from caffeflow.proto.forks import tree_of_layer
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import read_solver
 
-# Where a build leaves the program inside a Caffe tree: make and cmake, then an installed tree.
+# Where a build leaves the program inside a Caffe tree: caffeflow beside a build of the user's own, make
+# and cmake, then an installed tree.
 _IN_TREE: Final = (
-    "build/tools/caffe", "build/tools/caffe.bin", "cmake_build/tools/caffe", "build/install/bin/caffe",
+    "cmake_build/tools/caffe", "build/tools/caffe", "build/tools/caffe.bin", "build/install/bin/caffe",
     "bin/caffe",
 )  # fmt: skip
 _KNOWN_TYPES: Final = re.compile(r"Unknown layer type: \S+ \(known types: ([^)]*)\)")
@@ -189,7 +190,7 @@ def _program_at(path: Path, *, named_by: str) -> Path:
     if path.is_dir():
         looked = ", ".join(_IN_TREE)
         raise NativeError(
-            f"{named_by} '{path}' has no built caffe (looked for {looked}): build the tree first"
+            f"{named_by} '{path}' has no built caffe (looked for {looked}): caffeflow caffe build makes one"
         )
     state = "is not executable" if path.exists() else "does not exist"
     raise NativeError(f"{named_by} '{path}' {state}; expected the caffe program, or a tree it was built in")

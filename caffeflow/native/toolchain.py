@@ -16,6 +16,8 @@ from caffeflow.native.cuda_toolkit import find_cuda
 from caffeflow.native.probes import Places, version_by_asking, version_by_header, version_by_pkg_config
 from caffeflow.native.python_headers import find_python_build
 
+_OLDEST_CMAKE: Final = (3, 14)
+
 Part: TypeAlias = Literal["cpu", "cuda", "python"]
 
 
@@ -66,15 +68,20 @@ class Toolchain:
     def problems(self) -> list[str]:
         """Returns what is there and does not fit together, a sentence each."""
         by_name = {each.name: each for each in self.findings}
-        protoc, library = by_name["protoc"], by_name["libprotobuf"]
-        releases = {_protobuf_release(each.version) for each in (protoc, library) if each.version}
-        if len(releases) < 2:
-            return []
-        return [
-            f"protoc {protoc.version} ('{protoc.path}') and libprotobuf {library.version} ('{library.path}')"
-            " are of two releases, and code of the one does not compile with the other: put the"
-            " system's first on PATH, or take both from one place"
-        ]
+        told: list[str] = []
+        protoc, library, cmake = by_name["protoc"], by_name["libprotobuf"], by_name["cmake"]
+        if len({_protobuf_release(each.version) for each in (protoc, library) if each.version}) > 1:
+            told.append(
+                f"protoc {protoc.version} ('{protoc.path}') and libprotobuf {library.version}"
+                f" ('{library.path}') are of two releases, and code of the one does not compile with the"
+                " other: put the system's first on PATH, or take both from one place"
+            )
+        if cmake.version and _numbers(cmake.version) < _OLDEST_CMAKE:
+            told.append(
+                f"cmake {cmake.version} ('{cmake.path}') is older than 3.14, which a patched tree asks for:"
+                " take a newer one, as with pip install cmake"
+            )
+        return told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,7 +248,11 @@ def _find_python(places: Places) -> Finding:
 
 def _protobuf_release(version: str) -> tuple[int, ...]:
     """Returns a release as (minor, patch): since 21 the languages count their majors apart."""
-    numbers = [int(number) for number in re.findall(r"\d+", version)][:3]
+    numbers = list(_numbers(version))
     if len(numbers) == 3 and numbers[0] < 20:
         numbers = numbers[1:]
     return tuple([*numbers, 0, 0][:2])
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))[:3]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+import pytest
 
 from caffeflow.native.probes import Places
 
@@ -60,6 +63,18 @@ def make_machine(root: Path) -> Places:
     for name, answer in PROGRAMS.items():
         write_program(root / "bin" / name, answer)
     return Places(prefixes=(root / "usr",), path=str(root / "bin"))
+
+
+def make_this_machine(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Gives this machine every library that Caffe needs, beside its own compiler, make and CMake."""
+    make_machine(root)
+    for name in ("cc", "c++", "cmake", "make"):
+        (root / "bin" / name).unlink()
+    write_program(root / "bin/pkg-config", "", code=1)
+    monkeypatch.setenv("PATH", f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("CMAKE_PREFIX_PATH", str(root / "usr"))
+    monkeypatch.delenv("CXX", raising=False)
+    return root
 
 
 def make_wheels(root: Path) -> Path:

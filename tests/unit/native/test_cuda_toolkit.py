@@ -29,13 +29,15 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     return Places(prefixes=(tmp_path / "usr",), path=str(tmp_path / "bin"))
 
 
-def test_a_toolkit_of_its_own_needs_no_further_includes(tmp_path: Path, places: Places) -> None:
+def test_a_toolkit_is_named_file_by_file(tmp_path: Path, places: Places) -> None:
     cuda = find_cuda(places)
     assert (cuda.version, cuda.cudnn) == ("12.4", None)
     assert cuda.cmake_options() == [
         f"-DCUDA_TOOLKIT_ROOT_DIR={tmp_path / 'cuda'}",
         f"-DCUDA_cublas_LIBRARY={tmp_path / 'cuda/lib64/libcublas.so'}",
+        f"-DCUDA_cublas_INCLUDE={tmp_path / 'cuda/include'}",
         f"-DCUDA_curand_LIBRARY={tmp_path / 'cuda/lib64/libcurand.so'}",
+        f"-DCUDA_curand_INCLUDE={tmp_path / 'cuda/include'}",
     ]
 
 
@@ -51,17 +53,18 @@ def test_a_plain_prefix_with_cudnn(tmp_path: Path, places: Places, folder: str) 
     assert f"-DCUDNN_LIBRARY={library}" in cuda.cmake_options()
 
 
-def test_wheels_bring_headers_that_the_compilers_must_be_told_of(
-    tmp_path: Path, places: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("cublas_v2.h", "curand.h"):  # as where only the compiler was installed
-        (tmp_path / "cuda/include" / name).unlink()
-    wheels = make_wheels(tmp_path / "wheels")
-    options = find_cuda(places, cudnn=wheels).cmake_options()
-    headers = wheels / "nvidia/cu13/include"
-    assert f"-DCMAKE_CXX_FLAGS=-I{headers}" in options
-    assert f"-DCUDA_NVCC_FLAGS=-I{headers}" in options
-    assert f"-DCUDNN_LIBRARY={wheels / 'nvidia/cudnn/lib/libcudnn.so.9'}" in options
+def test_wheels_bring_what_the_toolkit_lacks(tmp_path: Path, places: Places) -> None:
+    for name in ("include/cublas_v2.h", "include/curand.h", "lib64/libcublas.so", "lib64/libcurand.so"):
+        (tmp_path / "cuda" / name).unlink()  # as where only the compiler was installed
+    wheels = make_wheels(tmp_path / "wheels") / "nvidia"
+    assert find_cuda(places, cudnn=wheels.parent).cmake_options()[1:] == [
+        f"-DCUDA_cublas_LIBRARY={wheels / 'cu13/lib/libcublas.so.13'}",
+        f"-DCUDA_cublas_INCLUDE={wheels / 'cu13/include'}",
+        f"-DCUDA_curand_LIBRARY={wheels / 'cu13/lib/libcurand.so.10'}",
+        f"-DCUDA_curand_INCLUDE={wheels / 'cu13/include'}",
+        f"-DCUDNN_LIBRARY={wheels / 'cudnn/lib/libcudnn.so.9'}",
+        f"-DCUDNN_INCLUDE={wheels / 'cudnn/include'}",
+    ]
 
 
 def test_cudnn_root_is_searched_without_being_asked_for(

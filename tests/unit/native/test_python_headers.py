@@ -40,6 +40,7 @@ def test_all_of_one_python_is_named_to_cmake(tmp_path: Path, places: Places) -> 
         [
             "-Dpython_version=3",
             f"-DPYTHON_EXECUTABLE={tmp_path / 'bin/python3'}",
+            f"-DPython3_EXECUTABLE={tmp_path / 'bin/python3'}",
             f"-DPYTHON_INCLUDE_DIR={answer['include']}",
             f"-DPYTHON_LIBRARY={answer['library']}",
             f"-DNUMPY_INCLUDE_DIR={answer['numpy']}",
@@ -59,10 +60,15 @@ def test_one_without_numpy_is_passed_over_for_one_that_has_it(tmp_path: Path, pl
 
 
 def test_what_each_python_lacks_is_told(tmp_path: Path, places: Places) -> None:
-    write_python(tmp_path / "py", tmp_path / "bin/python3", numpy="", include=str(tmp_path))
+    write_python(
+        tmp_path / "py", tmp_path / "bin/python3", numpy="", include=str(tmp_path), library="/x/libpython.a"
+    )
     build, lacks = find_python_build(places)
     assert build is None
-    assert lacks == f"{tmp_path / 'bin/python3'} has no Python.h, no numpy, no libboost_python312"
+    assert (
+        lacks
+        == f"{tmp_path}/bin/python3 has no Python.h, no shared libpython, no numpy, no libboost_python312"
+    )
 
 
 def test_a_program_that_is_no_python_is_told(tmp_path: Path, places: Places) -> None:

@@ -100,6 +100,15 @@ def test_a_protoc_of_another_release_is_told(tmp_path: Path, protoc: str, header
     assert all(protoc.split()[1] in problem for problem in problems)
 
 
+@pytest.mark.parametrize(("version", "fits"), [("3.13.4", False), ("3.14.0", True), ("4.1.2", True)])
+def test_a_cmake_that_a_patched_tree_refuses_is_told(tmp_path: Path, version: str, fits: bool) -> None:
+    places = make_machine(tmp_path)
+    write_program(tmp_path / "bin/cmake", f"cmake version {version}")
+    problems = check_toolchain(places=places).problems()
+    assert (problems == []) is fits
+    assert all(version in problem for problem in problems)
+
+
 def test_another_compiler_asked_for_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     places = make_machine(tmp_path)
     monkeypatch.setenv("CXX", "clang++-14")
