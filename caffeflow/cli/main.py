@@ -17,7 +17,7 @@ from caffeflow.errors import CaffeflowError
 
 _VERBS: Final = (
     "prepare", "render", "train", "test", "detect", "time", "summary", "draw", "results",
-    "dataset", "weights", "log", "layers",
+    "dataset", "weights", "log", "layers", "caffe",
 )  # fmt: skip
 # Modules that are not among the base dependencies, and the extra that installs them.
 _EXTRAS: Final = {"torch": "torch", "matplotlib": "plot", "tensorboard": "plot"}
