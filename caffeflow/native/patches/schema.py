@@ -45,9 +45,7 @@ def add_message(schema: str, layer: LayerMessage) -> str:
     body = _layer_parameter(schema)
     found = _field_type(body, layer.field)
     if found not in (None, layer.message):
-        raise PlaceNotFoundError(
-            f"no {layer.field} in LayerParameter, or one of type {layer.message}; it has type {found}"
-        )
+        raise PlaceNotFoundError(f"{layer.field} of type {layer.message}, not {found}, in LayerParameter")
     if found is None:
         line = f"  optional {layer.message} {layer.field} = {free_number(body.text, layer.number)};\n"
         schema = schema[: body.end] + line + schema[body.end :]
@@ -58,16 +56,19 @@ def add_message(schema: str, layer: LayerMessage) -> str:
 
 def free_number(fields: str, wanted: int) -> int:
     """Returns the wanted number if the fields of a message leave it free, else the next free one."""
-    taken = {int(number) for number in _NUMBER.findall(fields)}
-    kept = [_PROTOBUFS_OWN]
+    taken = [range(int(number), int(number) + 1) for number in _NUMBER.findall(fields)]
+    taken.append(_PROTOBUFS_OWN)
     for statement in _KEPT.findall(fields):
         for first, last in _RANGE.findall(statement):
             end = _LAST_NUMBER if last == "max" else int(last or first)
-            kept.append(range(int(first), end + 1))
-    for number in range(wanted, _LAST_NUMBER):
-        if number not in taken and not any(number in numbers for numbers in kept):
-            return number
-    raise PlaceNotFoundError(f"a free field number from {wanted} on in LayerParameter")
+            taken.append(range(int(first), end + 1))
+    number = wanted
+    for numbers in sorted(taken, key=lambda numbers: numbers.start):
+        if number in numbers:
+            number = numbers.stop
+    if number > _LAST_NUMBER:
+        raise PlaceNotFoundError(f"a free field number from {wanted} on in LayerParameter")
+    return number
 
 
 def _layer_parameter(schema: str) -> _Body:

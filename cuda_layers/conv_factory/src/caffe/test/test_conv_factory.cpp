@@ -10,6 +10,9 @@
 
 #ifdef USE_CUDNN
 #include "caffe/layers/cudnn_conv_layer.hpp"
+#if CUDNN_VERSION_MIN(7, 0, 0)
+#define HAS_GROUPED_CUDNN
+#endif
 #endif
 
 namespace caffe {
@@ -36,7 +39,7 @@ class ConvolutionFactoryTest : public MultiDeviceTest<TypeParam> {
   bool IsDepthwise() const { return Is<DepthwiseConvolutionLayer<Dtype> >(); }
 
   bool IsGroupedCuDNN() const {
-#ifdef USE_CUDNN
+#ifdef HAS_GROUPED_CUDNN
     return Is<CuDNNGroupedConvolutionLayer<Dtype> >();
 #else
     return false;
@@ -76,7 +79,7 @@ TYPED_TEST(ConvolutionFactoryTest, TestDefaultWithOneOutputAGroup) {
   EXPECT_TRUE(this->IsDepthwise());
 }
 
-#ifdef USE_CUDNN
+#ifdef HAS_GROUPED_CUDNN
 
 TYPED_TEST(ConvolutionFactoryTest, TestDefaultWithMoreOutputsIsCuDNN) {
   this->Make(3, 6, ConvolutionParameter_Engine_DEFAULT);
