@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,19 @@ from caffeflow.native.patching import apply, plan, status
 from caffeflow.native.tree import open_tree
 from tests.support.trees import BARE, write_files
 
+PROJECT = """cmake_minimum_required(VERSION 3.14)
+project(Birds NONE)
+include(ProtoBuf.cmake)
+message(STATUS "links ${PROTOBUF_LIBRARIES}, reads ${PROTOBUF_INCLUDE_DIR}, runs ${PROTOBUF_PROTOC_EXECUTABLE}")
+"""
+CONFIG = """add_library(protobuf::libprotobuf INTERFACE IMPORTED)
+"""
+CONFIG_VERSION = """set(PACKAGE_VERSION "{version}")
+set(PACKAGE_VERSION_COMPATIBLE TRUE)
+"""
+MODULE = """set(PROTOBUF_LIBRARIES /birds/libprotobuf.so)
+set(Protobuf_FOUND TRUE)
+"""
 IO = "src/caffe/util/io.cpp"
 FINDER = "cmake/ProtoBuf.cmake"
 
@@ -49,3 +64,47 @@ def test_another_search_for_protobuf_cannot_be_patched(tmp_path: Path) -> None:
     [state] = [state for state in status(tree) if state.id == "protobuf-abseil"]
     assert state.state == "cannot"
     assert "find_package(Protobuf REQUIRED) in cmake/ProtoBuf.cmake" in state.why_not
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="there is no cmake here")
+@pytest.mark.parametrize(
+    ("version", "links"),
+    [
+        ("3.21.12", "/birds/libprotobuf.so"),
+        ("4.25.1", "protobuf::libprotobuf"),
+        ("6.30.0", "protobuf::libprotobuf"),
+        (None, "/birds/libprotobuf.so"),
+    ],
+)
+def test_cmake_takes_abseil_along_from_22_on(tmp_path: Path, version: str | None, links: str) -> None:
+    tree = open_tree(
+        write_files(tmp_path / "tree", dict(BARE) | {FINDER: "find_package(Protobuf REQUIRED)\n"})
+    )
+    apply(tree, plan(tree, only=["protobuf-abseil"]))
+    files = {
+        "project/CMakeLists.txt": PROJECT,
+        "project/ProtoBuf.cmake": tree.read(FINDER),
+        "modules/FindProtobuf.cmake": MODULE,
+        "prefix/include/google/protobuf/message.h": "",
+        "prefix/bin/protoc": "#!/bin/sh\n",
+    }
+    if version is not None:
+        files |= {
+            "prefix/lib/cmake/protobuf/protobuf-config.cmake": CONFIG,
+            "prefix/lib/cmake/protobuf/protobuf-config-version.cmake": CONFIG_VERSION.format(version=version),
+        }
+    write_files(tmp_path, files)
+    (tmp_path / "prefix/bin/protoc").chmod(0o755)
+    done = subprocess.run(
+        [
+            "cmake", "-S", tmp_path / "project", "-B", tmp_path / "build",
+            f"-DCMAKE_MODULE_PATH={tmp_path}/modules", f"-DCMAKE_PREFIX_PATH={tmp_path}/prefix",
+            "-DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF",
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"links {links}," in done.stdout
+    if links.startswith("protobuf::"):
+        assert f"reads {tmp_path}/prefix/" in done.stdout.replace("lib/cmake/protobuf/../../../", "")
+        assert f"runs {tmp_path}/prefix/" in done.stdout
