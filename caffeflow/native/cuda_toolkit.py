@@ -2,7 +2,8 @@
 
 The wheels (nvidia-cudnn-cuNN, nvidia-cublas, nvidia-curand) have headers and versioned libraries
 only, each in a folder of its own below nvidia/. CMake is given the very files that are found here, so
-that what it remembers of an earlier run does not count.
+that what it remembers of an earlier run does not count; on its first run, its own search for CUDA
+forgets them, so the folder is named too, for the search of a patched tree.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Cuda:
 
     Attributes:
         version: Of nvcc, such as 13.0.
+        named: The folder with cuDNN that the user named.
         cudnn: The library.
         cudnn_include: The folder with cudnn.h.
         cublas_include: The folder with cublas_v2.h.
@@ -33,6 +35,7 @@ class Cuda:
 
     nvcc: Path | None
     version: str
+    named: Path | None
     cublas: Path | None
     curand: Path | None
     cudnn: Path | None
@@ -45,6 +48,7 @@ class Cuda:
         """Returns the -D words that name these files to the CMake files of a patched tree."""
         words = {
             "CUDA_TOOLKIT_ROOT_DIR": _root_of(self.nvcc) if self.nvcc else None,
+            "CUDNN_DIR": self.named,
             "CUDA_cublas_LIBRARY": self.cublas,
             "CUDA_cublas_INCLUDE": self.cublas_include,
             "CUDA_curand_LIBRARY": self.curand,
@@ -87,6 +91,7 @@ def find_cuda(places: Places, *, cudnn: Path | None = None) -> Cuda:
     return Cuda(
         nvcc=nvcc,
         version=version_by_asking(nvcc) if nvcc else "",
+        named=cudnn.absolute() if cudnn else None,
         cublas=everywhere.find_library(["cublas"]),
         curand=everywhere.find_library(["curand"]),
         cudnn=library if is_there else None,

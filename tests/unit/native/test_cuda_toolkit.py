@@ -58,6 +58,7 @@ def test_wheels_bring_what_the_toolkit_lacks(tmp_path: Path, places: Places) -> 
         (tmp_path / "cuda" / name).unlink()  # as where only the compiler was installed
     wheels = make_wheels(tmp_path / "wheels") / "nvidia"
     assert find_cuda(places, cudnn=wheels.parent).cmake_options()[1:] == [
+        f"-DCUDNN_DIR={wheels.parent}",
         f"-DCUDA_cublas_LIBRARY={wheels / 'cu13/lib/libcublas.so.13'}",
         f"-DCUDA_cublas_INCLUDE={wheels / 'cu13/include'}",
         f"-DCUDA_curand_LIBRARY={wheels / 'cu13/lib/libcurand.so.10'}",
