@@ -10,6 +10,7 @@ import click
 
 from caffeflow import errors, resources
 from caffeflow.cli.main import COMMANDS, cli
+from caffeflow.native.reference import patches_page
 from caffeflow.render.reference import nets_page, readme_with_macros
 from caffeflow.report.layer_table import layers_page
 
@@ -76,6 +77,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "errors.md": errors_page,
     DOCS / "layers.md": layers_page,
     DOCS / "nets.md": nets_page,
+    DOCS / "patches.md": patches_page,
     _readme(): lambda: readme_with_macros(_readme().read_text()),
 }
 
