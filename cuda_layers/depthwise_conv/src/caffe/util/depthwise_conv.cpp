@@ -6,109 +6,29 @@
 // (columns 0, s, 2s, ..., then 1, s + 1, ...), so that a row of results meets
 // rows of inputs without gaps and no border needs a case of its own.
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "caffe/common.hpp"
 #include "caffe/util/depthwise_conv.hpp"
+#include "caffe/util/depthwise_rows.hpp"
 
 namespace caffe {
 
 namespace {
 
-// As many values as one vector register holds everywhere. Written with the
-// compiler's vector type, because g++ -O2 leaves plain loops scalar.
-template <typename Dtype>
-struct Pack {
-  static const int kLanes = 16 / sizeof(Dtype);
-  typedef Dtype Type __attribute__((vector_size(16)));
-
-  static Type Load(const Dtype* from) {
-    Type pack;
-    std::memcpy(&pack, from, sizeof(pack));  // NOLINT(caffe/alt_fn)
-    return pack;
-  }
-  static void Store(const Type& pack, Dtype* to) {
-    std::memcpy(to, &pack, sizeof(pack));  // NOLINT(caffe/alt_fn)
-  }
-};
-
-// Rows are worked on in steps of two packs; buffers are wide enough for that.
-template <typename Dtype>
-struct Step {
-  static const int kLanes = 2 * Pack<Dtype>::kLanes;
-
-  static int RoundUp(int count) {
-    return (count + kLanes - 1) / kLanes * kLanes;
-  }
-};
-
-// The taps of a sum: where the row of each begins, and where in the filter
-// its weight is. They are the same for every plane, so made once.
-struct Taps {
-  vector<int> offsets;
-  vector<int> places;
-
-  void Add(int offset, int place) {
-    offsets.push_back(offset);
-    places.push_back(place);
-  }
-};
-
-// sums[i] = initial + sum over the taps of filter[place] * from[offset + i].
-// Reads a whole number of steps, writes `count` values.
-template <typename Dtype>
-void SumTaps(const Dtype* from, const Taps& taps, const Dtype* filter,
-    Dtype initial, int count, Dtype* sums) {
-  typedef typename Pack<Dtype>::Type PackType;
-  const int kLanes = Pack<Dtype>::kLanes;
-  const int kStep = Step<Dtype>::kLanes;
-  const int num_taps = taps.offsets.size();
-  for (int i = 0; i < count; i += kStep) {
-    PackType packs[2] = {PackType() + initial, PackType() + initial};
-    for (int t = 0; t < num_taps; ++t) {
-      const Dtype* row = from + taps.offsets[t] + i;
-      const PackType weight = PackType() + filter[taps.places[t]];
-      packs[0] += weight * Pack<Dtype>::Load(row);
-      packs[1] += weight * Pack<Dtype>::Load(row + kLanes);
-    }
-    Dtype end[kStep];
-    Dtype* to = count - i >= kStep ? sums + i : end;
-    Pack<Dtype>::Store(packs[0], to);
-    Pack<Dtype>::Store(packs[1], to + kLanes);
-    if (to == end) { std::copy(end, end + count - i, sums + i); }
-  }
-}
-
-// Adds to the pack of partial sums of each tap: a row of the top's gradient
-// times the row under the tap. `row` ends in zeros up to a whole step.
-template <typename Dtype>
-void AddProducts(const Dtype* from, const Taps& taps, const Dtype* row,
-    int count, Dtype* sums) {
-  typedef typename Pack<Dtype>::Type PackType;
-  const int kLanes = Pack<Dtype>::kLanes;
-  const int num_taps = taps.offsets.size();
-  const int* offsets = &taps.offsets[0];
-  for (int i = 0; i < count; i += Step<Dtype>::kLanes) {
-    const PackType first = Pack<Dtype>::Load(row + i);
-    const PackType second = Pack<Dtype>::Load(row + i + kLanes);
-    for (int t = 0; t < num_taps; ++t) {
-      const Dtype* data = from + offsets[t] + i;
-      PackType sum = Pack<Dtype>::Load(sums + t * kLanes);
-      sum += first * Pack<Dtype>::Load(data);
-      sum += second * Pack<Dtype>::Load(data + kLanes);
-      Pack<Dtype>::Store(sum, sums + t * kLanes);
-    }
-  }
-}
+using depthwise::AddProducts;
+using depthwise::Gather;
+using depthwise::Step;
+using depthwise::SumTaps;
+using depthwise::Taps;
 
 // Where a phase of the padded columns meets the columns of the bottom.
-struct Phase {
+struct PhaseColumns {
   int begin;  // the first place of the phase that is not padding
   int column;  // the column of the bottom there
   int count;  // how many places are columns of the bottom
 
-  Phase(const DepthwiseShape& shape, int phase) {
+  PhaseColumns(const DepthwiseShape& shape, int phase) {
     const int stride = shape.stride_w;
     begin = std::max(0, shape.pad_w - phase + stride - 1) / stride;
     column = begin * stride + phase - shape.pad_w;
@@ -116,10 +36,10 @@ struct Phase {
         (shape.width - column + stride - 1) / stride : 0;
   }
 
-  static vector<Phase> All(const DepthwiseShape& shape) {
-    vector<Phase> phases;
+  static vector<PhaseColumns> All(const DepthwiseShape& shape) {
+    vector<PhaseColumns> phases;
     for (int i = 0; i < shape.stride_w; ++i) {
-      phases.push_back(Phase(shape, i));
+      phases.push_back(PhaseColumns(shape, i));
     }
     return phases;
   }
@@ -130,7 +50,7 @@ template <typename Dtype>
 class PaddedPlane {
  public:
   explicit PaddedPlane(const DepthwiseShape& shape)
-      : shape_(shape), phases_(Phase::All(shape)) {
+      : shape_(shape), phases_(PhaseColumns::All(shape)) {
     const int last_tap =
         (shape.kernel_w - 1) * shape.dilation_w / shape.stride_w;
     phase_width_ = last_tap + Step<Dtype>::RoundUp(shape.top_width);
@@ -145,17 +65,13 @@ class PaddedPlane {
     const int height = std::min(shape_.height, rows_ - shape_.pad_h);
     for (int y = 0; y < height; ++y) {
       for (int phase = 0; phase < shape_.stride_w; ++phase) {
-        const Phase& place = phases_[phase];
+        const PhaseColumns& place = phases_[phase];
         const int count = std::min(place.count, phase_width_ - place.begin);
         if (count <= 0) { continue; }
         Dtype* to = &values_[(y + shape_.pad_h) * row_size_
             + phase * phase_width_ + place.begin];
         const Dtype* from = plane + y * shape_.width + place.column;
-        if (shape_.stride_w == 1) {
-          std::copy(from, from + count, to);
-        } else {
-          for (int i = 0; i < count; ++i) { to[i] = from[i * shape_.stride_w]; }
-        }
+        Gather(from, shape_.stride_w, count, to);
       }
     }
   }
@@ -179,7 +95,7 @@ class PaddedPlane {
 
  private:
   const DepthwiseShape shape_;
-  const vector<Phase> phases_;
+  const vector<PhaseColumns> phases_;
   int phase_width_;
   int row_size_;
   int rows_;
@@ -276,7 +192,7 @@ void depthwise_backward_bottom_cpu(const DepthwiseShape& shape,
   const int after = (shape.pad_w + shape.width) / stride
       + Step<Dtype>::kLanes;
   TopPlanes<Dtype> top(shape, planes, before, after);
-  const vector<Phase> phases = Phase::All(shape);
+  const vector<PhaseColumns> phases = PhaseColumns::All(shape);
   vector<Taps> windows;
   for (int i = 0; i < shape.height * stride; ++i) {
     windows.push_back(CollectWindows(shape, top,
@@ -288,7 +204,7 @@ void depthwise_backward_bottom_cpu(const DepthwiseShape& shape,
     const Dtype* filters = weight + i % shape.channels * planes * kernel;
     for (int y = 0; y < shape.height; ++y) {
       for (int phase = 0; phase < stride; ++phase) {
-        const Phase& place = phases[phase];
+        const PhaseColumns& place = phases[phase];
         Dtype* to = stride == 1 ? bottom_diff : &sums[0];
         SumTaps(top.values() + place.begin, windows[y * stride + phase],
             filters, Dtype(0), place.count, to);
@@ -305,7 +221,7 @@ void depthwise_backward_bottom_cpu(const DepthwiseShape& shape,
 template <typename Dtype>
 void depthwise_backward_weight_cpu(const DepthwiseShape& shape,
     const Dtype* bottom, const Dtype* top_diff, Dtype* weight_diff) {
-  const int lanes = Pack<Dtype>::kLanes;
+  const int lanes = Step<Dtype>::kLanes;
   const int kernel = shape.kernel_h * shape.kernel_w;
   PaddedPlane<Dtype> plane(shape);
   TopPlanes<Dtype> top(shape, 1, 0, 0);
