@@ -42,5 +42,4 @@ def _row(patch: Patch) -> str:
 def _files(patch: Patch) -> Iterator[str]:
     yield from (f"`{path}`" for path in dict.fromkeys(edit.path for edit in patch.edits))
     if patch.new_files:
-        files = "file" if len(patch.new_files) == 1 else "files"
-        yield f"{len(patch.new_files)} new {files}"
+        yield "new files"

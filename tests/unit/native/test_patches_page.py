@@ -16,4 +16,4 @@ def test_every_patch_has_one_row_under_its_groups_title() -> None:
 
 def test_a_row_names_the_files_that_are_edited() -> None:
     row = next(line for line in patches_page().splitlines() if line.startswith("| `layer-relu6`"))
-    assert row.endswith("| `src/caffe/proto/caffe.proto`, 7 new files |")
+    assert row.endswith("| `src/caffe/proto/caffe.proto`, new files |")
