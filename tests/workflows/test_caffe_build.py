@@ -17,7 +17,7 @@ from caffeflow.workflows.caffe_build import BuildReport, BuildRequest, build_tre
 from caffeflow.workflows.caffe_doctor import examine, to_json
 from caffeflow.workflows.caffe_test import run_tests
 from tests.support.small_trees import CAFFE, CMAKE, TESTS, make_small_tree
-from tests.support.toolchains import make_this_machine, make_wheels, write_program
+from tests.support.toolchains import make_this_machine, make_wheels, write_file, write_program
 
 _TOOLS = ("cmake", "make", "c++")
 
@@ -180,6 +180,16 @@ def test_a_cuda_that_cmake_leaves_out_is_an_error(tmp_path: Path, toolkit: Path)
     )
     with pytest.raises(NativeError, match=r"leaves CUDA out.*caffeflow-build\.log"):
         build_tree(request, Screen())
+
+
+def test_a_build_without_cudnn_says_so(tmp_path: Path, machine: Path, toolkit: Path) -> None:
+    for name in ("cublas", "curand"):
+        write_file(machine / f"usr/lib/lib{name}.so")
+    tree = make_small_tree(tmp_path / "tree", cmake=CMAKE + SAYS_CUDA.split("if(")[0])
+    screen = Screen()
+    report = build_tree(BuildRequest(tree=tree, settings=BuildSettings(mode="cuda")), screen)
+    assert not report.has_cudnn
+    assert "--cudnn" in screen.notes[-1]
 
 
 def test_a_stopped_build_goes_on(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -106,3 +107,16 @@ def test_a_tree_is_built_and_tested(tree: Path, capsys: pytest.CaptureFixture[st
     assert "died in PelicanTest.TestGradient" in capsys.readouterr().err
     assert run(["caffe", "test", str(tree), "--filter", "Dies*", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["passed"] == 1
+
+
+@has_compiler
+def test_ctrl_c_ends_a_build_with_eight_and_the_next_goes_on(
+    tree: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stops = f"add_custom_target(stops ALL COMMAND kill -INT {os.getpid()} COMMAND sleep 60)\n"
+    (tree / "CMakeLists.txt").write_text(f"{CMAKE}{stops}add_dependencies(stops caffe.bin)\n")
+    assert run(["caffe", "build", str(tree), "--cpu", "--jobs", "1"]) == 8
+    assert "the same command goes on" in capsys.readouterr().err
+    (tree / "CMakeLists.txt").write_text(CMAKE)
+    assert run(["caffe", "build", str(tree), "--cpu"]) == 0
+    assert "tools/caffe.cpp" not in capsys.readouterr().err

@@ -164,6 +164,8 @@ def build(
         return
     console.plain(f"built {report.program} in {report.seconds:.0f} s; {report.layer_types} layer types")
     console.note("caffeflow train --engine caffe finds it from now on")
+    if with_python:
+        console.note(f"its Python module: PYTHONPATH={report.tree / 'python'}")
 
 
 def _build_as_json(report: BuildReport) -> dict[str, object]:
