@@ -16,6 +16,8 @@ from caffeflow.native.tree import Tree, open_tree
 
 _TARGET: Final = "test.testbin"
 _LOG: Final = "caffeflow-test.log"
+# Whatever GTEST_COLOR and GTEST_PRINT_TIME say: the lines are read here.
+_READABLE: Final = ("--gtest_color=no", "--gtest_print_time=1")
 _GPU_DEVICE: Final = Path("/dev/nvidiactl")
 
 
@@ -95,7 +97,7 @@ def _run(tree: Tree, folder: BuildFolder, option: str, screen: TestScreen) -> Te
 
     log_path = folder.path / _LOG
     log_path.unlink(missing_ok=True)
-    code = run_job([folder.test_program, option], see, log_path=log_path, cwd=tree.root)
+    code = run_job([folder.test_program, option, *_READABLE], see, log_path=log_path, cwd=tree.root)
     died = ""
     if code != 0 and (log.running or log.done < log.total or not log.total):
         place = f"in {log.running}" if log.running else "between two tests"
