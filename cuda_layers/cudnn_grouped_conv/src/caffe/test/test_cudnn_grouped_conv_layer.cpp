@@ -110,7 +110,11 @@ class CuDNNGroupedConvolutionLayerTest : public GPUDeviceTest<Dtype> {
     }
   }
 
+  // Smaller bottoms: every value is moved for every value of the top.
   void CheckGradient(const LayerParameter& layer_param) {
+    for (int i = 0; i < bottoms_.size(); ++i) {
+      bottoms_[i]->Reshape(1, 6, 4, 3);
+    }
     CuDNNGroupedConvolutionLayer<Dtype> layer(layer_param);
     GradientChecker<Dtype> checker(1e-2, 1e-3);
     checker.CheckGradientExhaustive(&layer, bottoms_, tops_);
