@@ -64,8 +64,8 @@ CUDA_CMAKE_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="cuda-architectures",
         group="cuda",
-        reason="the GPU kinds that CMake builds for end in 2016 and nvcc refuses the oldest of them (CUDA 13"
-        " begins at 7.5); versions are compared as strings, so that 13.0 counts as older than 9.0",
+        reason="The GPU kinds that CMake builds for end in 2016 and nvcc refuses the oldest of them (CUDA 13"
+        " begins at 7.5); versions are compared as strings, so that 13.0 counts as older than 9.0.",
         edits=(
             rewrite(
                 _CUDA_CMAKE,
@@ -102,7 +102,7 @@ CUDA_CMAKE_PATCHES: Final[tuple[Patch, ...]] = (
         id="cuda-libraries",
         group="cuda",
         reason="CMake reads cuDNN's version from a header that lost it in cuDNN 8, and drops cuDNN in silence"
-        " where it lies in a plain prefix; CUDNN_DIR names such a prefix, or the folder of the pip wheels",
+        " where it lies in a plain prefix; CUDNN_DIR names such a prefix, or the folder of the pip wheels.",
         edits=(
             rewrite(
                 _CUDA_CMAKE,
@@ -117,7 +117,7 @@ CUDA_CMAKE_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="cuda-make-architectures",
         group="cuda",
-        reason="CUDA_ARCH of Makefile.config names GPU kinds that nvcc has dropped",
+        reason="CUDA_ARCH of Makefile.config names GPU kinds that nvcc has dropped.",
         edits=(rewrite("Makefile.config*", _MAKE_ARCHS, _ALL_MAJOR),),
         applies=lambda tree: tree.has("Makefile.config.example") or tree.has("Makefile.config"),
     ),

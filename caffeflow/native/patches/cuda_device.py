@@ -43,7 +43,7 @@ CUDA_DEVICE_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="cuda-device-properties",
         group="cuda",
-        reason="cudaDeviceProp has no clockRate, deviceOverlap and kernelExecTimeoutEnabled since CUDA 13",
+        reason="cudaDeviceProp has no clockRate, deviceOverlap and kernelExecTimeoutEnabled since CUDA 13.",
         edits=tuple(FileEdit(path=path, needs=_reads_removed_field, edit=_ask_device) for path in _USERS),
         new_files=(own_file(f"include/{_HEADER}"),),
         applies=_prints_properties,

@@ -81,8 +81,8 @@ CUDNN_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="cudnn-algorithms",
         group="cuda",
-        reason="the queries for a convolution's algorithm within a workspace limit are gone since cuDNN 8;"
-        " the first that works and fits is taken from the list that the _v7 queries give",
+        reason="The queries for a convolution's algorithm within a workspace limit are gone since cuDNN 8;"
+        " the first that works and fits is taken from the list that the _v7 queries give.",
         edits=(FileEdit(path=_LAYERS, needs=_asks_as_before, edit=_choose_from_lists),),
         new_files=(own_file(_ALGORITHMS_HEADER),),
         applies=_has_old_queries,
@@ -91,7 +91,7 @@ CUDNN_PATCHES: Final[tuple[Patch, ...]] = (
         id="cudnn-error-names",
         group="cuda",
         reason="Caffe's own names of cuDNN's errors hide cuDNN's, call all that came later unknown, and give"
-        " dozens of warnings a file",
+        " dozens of warnings a file.",
         edits=(
             rewrite(
                 _CUDNN_HEADER,
@@ -104,8 +104,8 @@ CUDNN_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="cudnn-full-floats",
         group="cuda",
-        reason="since cuDNN 8, GPUs from Ampere on round the factors of a convolution to 10 bits, unless told"
-        " to compute as before; skip it where speed counts more than the same numbers",
+        reason="Since cuDNN 8, GPUs from Ampere on round the factors of a convolution to 10 bits, unless told"
+        " to compute as before; skip it where speed counts more than the same numbers.",
         edits=(FileEdit(path=_CUDNN_HEADER, needs=_rounds_factors, edit=_keep_full_floats),),
         applies=_has_cudnn,
     ),
@@ -113,7 +113,7 @@ CUDNN_PATCHES: Final[tuple[Patch, ...]] = (
         id="cudnn-softmax-thrust",
         group="cuda",
         reason="cudnn_softmax_layer.cpp includes a header of Thrust that it does not use, and that the host's"
-        " compiler does not find in CUDA 13",
+        " compiler does not find in CUDA 13.",
         edits=(
             rewrite(
                 "src/caffe/layers/cudnn_softmax_layer.cpp",
