@@ -16,9 +16,8 @@ from caffeflow.images import Image
 Colour: TypeAlias = tuple[int, int, int]
 
 _TURN: Final = 0.618034  # of the circle of hues, from label to label: neighbours differ most
-_LINE: Final = (
-    2  # these three where the shorter side is up to _PLAIN; in larger pictures they grow
-)
+# In a picture whose shorter side is up to _PLAIN; in larger ones they grow along.
+_LINE: Final = 2
 _TEXT: Final = 8  # height of a capital letter
 _PAD: Final = 2
 _PLAIN: Final = 480
