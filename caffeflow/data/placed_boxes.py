@@ -1,8 +1,8 @@
 """An image's boxes on their way into a record: divided by its size, looked at, and counted if odd.
 
-SSD's tools store every box and warn. A box without an area stops SSD's training by a failed check, so
-it is dropped here; one that reaches outside the image is stored as it is: the transformer clips it. Either is
-counted and listed. The same look is taken at boxes that are stored already.
+SSD's tools store every box and warn. A box without an area overlaps nothing: no prior is ever matched to it,
+and tests count it as missed, so it is dropped here; one that reaches outside the image is stored as it is:
+the transformer clips it. Either is counted and listed. Boxes that are stored already are looked at alike.
 """
 
 from __future__ import annotations

@@ -101,7 +101,8 @@ def detect(
 def _look(
     detector: Detector, batch: Sequence[tuple[Picture, Image]], out_dir: Path | None
 ) -> Iterator[Detected]:
-    found = detector.detect([image for _, image in batch]) if batch else []
+    images_of_batch = [image for _, image in batch]
+    found = detector.detect(images_of_batch, [str(picture.path) for picture, _ in batch]) if batch else []
     for (picture, image), detections in zip(batch, found, strict=True):
         drawn = None if out_dir is None else _place_of(picture, out_dir)
         if drawn is not None:

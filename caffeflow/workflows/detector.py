@@ -111,24 +111,24 @@ class Detector:
         self._shape: Final = built.shapes.tops[built.graph.last(self._input.top[0])][1:]
         self._executor: Final = FusedExecutor(built, precision=settings.precision, keep=[self._found])
 
-    def detect(self, pictures: Sequence[Image]) -> list[list[Detection]]:
-        """Returns what is found in each picture (H, W, 3), best scores first.
+    def detect(self, pictures: Sequence[Image], names: Sequence[str]) -> list[list[Detection]]:
+        """Returns what is found in each picture (H, W, 3), best scores first; names are for messages.
 
         Raises:
             DataError: What becomes of a picture is not what the net takes.
         """
         batch = self._buffers.take((len(pictures), *self._shape))
         places = batch.numpy()
-        for place, picture in enumerate(pictures):
+        for place, (picture, name) in enumerate(zip(pictures, names, strict=True)):
             record = (3, *picture.shape[:2])
-            made = self._transformer.output_shape(record, f"picture {place}")
+            made = self._transformer.output_shape(record, name)
             if made != self._shape:
                 raise DataError(
-                    f"a picture of {picture.shape[0]}x{picture.shape[1]} comes to the net as"
+                    f"{name}: is {picture.shape[0]}x{picture.shape[1]} and comes to the net as"
                     f" {made[1]}x{made[2]}, but the Input of {self.path} takes"
                     f" {self._shape[1]}x{self._shape[2]}; its test net resizes otherwise"
                 )
-            self._transformer.write(picture, self._draws.of_record(place), places[place], name=str(place))
+            self._transformer.write(picture, self._draws.of_record(place), places[place], name=name)
         result = self._executor.forward({self._input.name: (batch,)})
         rows = result.outputs[self._found].float().cpu().numpy().reshape(-1, 7)
         return [

@@ -162,6 +162,16 @@ def test_the_transformation_is_the_test_nets(net: Path, capsys: pytest.CaptureFi
     assert seen["detections"][0]["box"] == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_picture_that_does_not_fit_the_net_is_named(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (net / "test.prototxt").write_text(
+        'layer { name: "data" type: "AnnotatedData" top: "data" top: "label" include { phase: TEST }\n'
+        '  data_param { source: "none" batch_size: 1 backend: LMDB }\n'
+        "  transform_param { resize_param { height: 20 width: 20 resize_mode: FIT_SMALL_SIZE } } }\n"
+    )
+    assert run(["detect", str(paint(Path("in/a.png")))]) == 5
+    assert "in/a.png: is 60x90 and comes to the net as 20x30" in capsys.readouterr().err
+
+
 def test_a_net_without_boxes_is_refused(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = DEPLOY[: DEPLOY.index('layer { name: "found"')]
     (net / "deploy.prototxt").write_text(text)
