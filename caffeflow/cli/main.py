@@ -20,7 +20,10 @@ _VERBS: Final = (
     "dataset", "weights", "log", "layers", "caffe",
 )  # fmt: skip
 # Modules that are not among the base dependencies, and the extra that installs them.
-_EXTRAS: Final = {"torch": "torch", "matplotlib": "plot", "tensorboard": "plot"}
+_EXTRAS: Final = {
+    "torch": "torch", "matplotlib": "plot", "tensorboard": "plot",
+    "h5py": "formats", "safetensors": "formats", "onnx": "onnx",
+}  # fmt: skip
 COMMANDS: Final = {verb: f"caffeflow.cli.commands.{verb}" for verb in _VERBS}
 
 
