@@ -85,12 +85,33 @@ def render_files(resolution: Resolution, *, command: str) -> Rendered:
     Raises:
         TemplateError: A template reads what is not set.
     """
-    groups: dict[str, Any] = {name: Group(name, resolution.group(name)) for name in _GROUPS}
-    net, task = resolution.net, resolution.net.task
+    net = resolution.net
+    texts = {
+        f"{stage}.prototxt": render_stage(net.template, stage, resolution, command=command)
+        for stage in net.task.stages
+    }
+    texts |= render_around(resolution, command=command)
+    return Rendered(texts=texts, resolution=resolution)
+
+
+def render_stage(template: str, stage: str, resolution: Resolution, *, command: str) -> str:
+    """Returns a template's text for one stage of a net.
+
+    Raises:
+        TemplateError: The template reads what is not set.
+    """
+    about = Group("about", about_net(resolution, stage, command))
+    return render_template(template, _groups(resolution) | {"about": about, "stage": stage})
+
+
+def render_around(resolution: Resolution, *, command: str) -> dict[str, str]:
+    """Returns the texts of all files but the net's prototxts: solvers, label map, scripts, variables.
+
+    Raises:
+        TemplateError: A template reads what is not set.
+    """
+    groups, net, task = _groups(resolution), resolution.net, resolution.net.task
     texts = {}
-    for stage in task.stages:
-        about = Group("about", about_net(resolution, stage, command))
-        texts[f"{stage}.prototxt"] = render_template(net.template, groups | {"about": about, "stage": stage})
     for name, template in task.solvers.items():
         about = Group("about", about_solver(resolution, name, command))
         texts[name] = render_template(template, groups | {"about": about})
@@ -100,7 +121,11 @@ def render_files(resolution: Resolution, *, command: str) -> Rendered:
         about = Group("about", about_script(resolution, script, command))
         texts[script] = render_template(template, groups | {"about": about})
     texts[f"{net.name}.variables.toml"] = _variables_text(resolution, command)
-    return Rendered(texts=texts, resolution=resolution)
+    return texts
+
+
+def _groups(resolution: Resolution) -> dict[str, Any]:
+    return {name: Group(name, resolution.group(name)) for name in _GROUPS}
 
 
 def _variables_text(resolution: Resolution, command: str) -> str:

@@ -88,7 +88,7 @@ def render_net(request: Request, *, is_dry_run: bool = False, force: bool = Fals
     if not (is_dry_run or force):
         check_free(out_dir, rendered.texts)
     try:
-        figures = check(rendered.texts, out_dir=out_dir, record_shape=_record_shape(resolution))
+        figures = check(rendered.texts, out_dir=out_dir, record_shape=record_shape_of(resolution))
     except NetError as error:
         height, width = resolution["net.input_size"]
         error.what += f" (rendered for an input of {height}x{width}; nothing is written)"
@@ -105,14 +105,24 @@ def resolve_net(request: Request) -> Resolution:
         DataError: The dataset cannot be read.
         UsageError: There are several datasets and none is named.
     """
-    net = find_net(request.net, request.variant)
+    return resolve_for(find_net(request.net, request.variant), request)
+
+
+def resolve_for(net: Net, request: Request) -> Resolution:
+    """Returns the value of every variable of a net that is at hand, whatever the request calls it.
+
+    Raises:
+        TemplateError: An unknown variable, or values that do not fit.
+        DataError: The dataset cannot be read.
+        UsageError: There are several datasets and none is named.
+    """
     places = Places(
         out_dir=request.out_dir or MODELS_DIR / net.name,
         working_dir=Path.cwd(),
         is_relative=request.is_relative,
         has_gpu=_NVIDIA_DRIVER.exists(),
     )
-    dataset = _find_dataset(net, request.data_dir)
+    dataset = find_dataset(net, request.data_dir)
     resolution = resolve(net, dataset, places, request.assignments)
     if dataset.is_missing:
         resolution.notes.append(
@@ -122,7 +132,13 @@ def resolve_net(request: Request) -> Resolution:
     return resolution
 
 
-def _find_dataset(net: Net, data_dir: Path | None) -> Dataset:
+def find_dataset(net: Net, data_dir: Path | None) -> Dataset:
+    """Returns the dataset of a folder, or the only one under `data/`, or what the recipe was made for.
+
+    Raises:
+        DataError: The dataset cannot be read.
+        UsageError: There are several datasets and none is named.
+    """
     if data_dir is not None:
         return dataset_facts(data_dir)
     found = find_datasets(DATA_DIR)
@@ -177,6 +193,7 @@ def _split(manifest: Manifest, name: str, folder: Path) -> Split:
     return split
 
 
-def _record_shape(resolution: Resolution) -> tuple[int, int, int]:
+def record_shape_of(resolution: Resolution) -> tuple[int, int, int]:
+    """Returns (C, H, W) of the records that the net is looked at with."""
     # Images that differ in size are cropped to the input; if one is too small, only the data can tell.
     return resolution["net.channels"], *record_size(resolution)
