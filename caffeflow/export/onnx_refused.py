@@ -1,0 +1,19 @@
+"""Layer types that run here and are no ONNX, each with the reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_LOSS: Final = "is a loss, which compares with labels; export the deploy file, or remove the layer"
+_SCORE: Final = "scores against labels, which a deployed net does not have; export the deploy file"
+_SOURCE: Final = "reads records; export the deploy file, whose Input layer gives the shape"
+
+REFUSED: Final[dict[str, str]] = {
+    **dict.fromkeys(
+        ("SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "EuclideanLoss", "SmoothL1Loss", "MultiBoxLoss"), _LOSS
+    ),
+    **dict.fromkeys(("Accuracy", "DetectionEvaluate"), _SCORE),
+    **dict.fromkeys(("Data", "ImageData", "AnnotatedData"), _SOURCE),
+    "DummyData": "makes its values up; write an Input layer in its place",
+}
+"""Type -> why not, as a phrase that follows the type's name."""
