@@ -11,6 +11,7 @@ import click
 
 from caffeflow.cli import console, options
 from caffeflow.cli.net_options import NetOptions, net_options, split_assignments
+from caffeflow.cli.weights_commands import imports
 
 if TYPE_CHECKING:
     from caffeflow.weights.arrays import BlobStatistics
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 @click.group("weights", epilog="Example: caffeflow weights init lenet --out lenet.caffemodel")
 def command() -> None:
     """Look into caffemodels, make the first one of a net, and one net's from another's."""
+
+
+command.add_command(imports.command)
 
 
 @command.command(epilog="Example: caffeflow weights show lenet.caffemodel")

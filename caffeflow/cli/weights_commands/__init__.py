@@ -1,0 +1,1 @@
+"""Subcommands of `caffeflow weights`, one file each."""
