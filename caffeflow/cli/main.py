@@ -16,7 +16,7 @@ from caffeflow.cli.lazy import LazyGroup
 from caffeflow.errors import CaffeflowError
 
 _VERBS: Final = (
-    "prepare", "render", "train", "test", "detect", "time", "summary", "draw", "results",
+    "prepare", "render", "finetune", "train", "test", "detect", "time", "summary", "draw", "results",
     "dataset", "weights", "log", "layers", "caffe",
 )  # fmt: skip
 # Modules that are not among the base dependencies, and the extra that installs them.

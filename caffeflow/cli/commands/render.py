@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from caffeflow.cli import console, options
-from caffeflow.errors import UsageError
+from caffeflow.cli import console, options, template_options
 
 if TYPE_CHECKING:
     from caffeflow.workflows.render import Report, Request
@@ -35,17 +32,6 @@ _VARIABLES = {
     "accum": "solver.iter_size",
     "mean": "data.mean",
     "scale": "data.scale",
-    "solver": "solver.type",
-    "base_lr": "solver.base_lr",
-    "lr_policy": "solver.lr_policy",
-    "momentum": "solver.momentum",
-    "weight_decay": "solver.weight_decay",
-    "max_iter": "solver.max_iter",
-    "epochs": "solver.epochs",
-    "test_interval": "solver.test_interval",
-    "display": "solver.display",
-    "snapshot": "solver.snapshot",
-    "mode": "solver.mode",
 }
 
 _SHOWN = 12  # new layers that are named
@@ -77,17 +63,7 @@ _SHOWN = 12  # new layers that are named
 @click.option("--augment", metavar="KIND", help="Of a detection net's training images: ssd or none.")
 @click.option("--mean", metavar="MEAN", help="What is subtracted: file, values, none, or numbers B,G,R.")
 @click.option("--scale", metavar="SCALE", help="Factor on the pixels; three (B,G,R) make a frozen layer.")
-@click.option("--solver", metavar="TYPE", help="Update rule: SGD, Nesterov, Adam, ….")
-@click.option("--base-lr", metavar="RATE", help="Learning rate to start from.")
-@click.option("--lr-policy", metavar="NAME", help="How the rate changes: fixed, step, poly, ….")
-@click.option("--momentum", metavar="M", help="Momentum.")
-@click.option("--weight-decay", metavar="D", help="Weight decay.")
-@click.option("--max-iter", metavar="N", help="Iterations; the recipe's steps move along.")
-@click.option("--epochs", metavar="N", help="Passes over the training images, in place of --max-iter.")
-@click.option("--test-interval", metavar="N", help="Iterations between tests.")
-@click.option("--display", metavar="N", help="Iterations between log lines.")
-@click.option("--snapshot", metavar="N", help="Iterations between snapshots.")
-@click.option("--gpu/--cpu", "gpu", default=None, help="solver_mode [default: by this machine].")
+@template_options.solver_options
 @options.set_values
 @click.option("--relative", is_flag=True, help="Write paths relative to this folder, not absolute.")
 @options.out("Folder to write [default: models/NET].")
@@ -123,52 +99,17 @@ def command(
         net=net,
         variant=variant,
         data_dir=data_dir,
-        assignments=_merge(
-            settings
-            | {"mode": None if gpu is None else ("GPU" if gpu else "CPU")}
-            | {"bn": None if bn is None else str(bn)},
-            assignments,
+        assignments=template_options.assigned(
+            settings | {"bn": None if bn is None else str(bn)}, assignments, variables=_VARIABLES, gpu=gpu
         ),
         out_dir=out_dir,
         is_relative=relative,
-        command=_command_line(context),
+        command=template_options.command_line(context, without=("force", "dry_run", "as_json", "show")),
     )
     if show:
         _print_variables(request, as_json)
         return
     _print_report(workflow.render_net(request, is_dry_run=dry_run, force=force), dry_run, as_json)
-
-
-def _command_line(context: click.Context) -> str:
-    """Returns the command as it was given, without the words that leave the files as they are."""
-    words = ["caffeflow", "render"]
-    for param in context.command.params:
-        name = param.name or ""
-        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if not is_given or name in ("force", "dry_run", "as_json", "show"):
-            continue
-        value = context.params[name]
-        if isinstance(param, click.Argument):
-            words.append(str(value))
-        elif isinstance(value, bool):
-            words.append(param.opts[0] if value else param.secondary_opts[0])
-        else:
-            for each in value if isinstance(value, tuple) else (value,):
-                words += [param.opts[0], str(each)]
-    return shlex.join(words)
-
-
-def _merge(settings: dict[str, str | None], assignments: tuple[str, ...]) -> dict[str, str]:
-    """Returns variable name to text, from options and from `--set`."""
-    merged = {_VARIABLES[name]: text for name, text in settings.items() if text is not None}
-    for assignment in assignments:
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise UsageError(f"--set '{assignment}': expected NAME=VALUE, for example --set net.classes=10")
-        if name.strip() in merged:
-            raise UsageError(f"'{name.strip()}' is given twice; give it once")
-        merged[name.strip()] = text.strip()
-    return merged
 
 
 def _print_nets(as_json: bool) -> None:

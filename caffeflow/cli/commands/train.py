@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from caffeflow.cli import console, options
-
-if TYPE_CHECKING:
-    from caffeflow.workflows.train_settings import TrainReport
-
-_REFRESH_S = 0.1
+from caffeflow.cli import console, options, train_report
 
 
 @click.command(
@@ -59,89 +51,13 @@ def command(
         command=("caffeflow", *sys.argv[1:]),
         **asked,
     )
-    with _screen() as screen:
+    with train_report.screen() as screen:
         report = train(settings, screen)
     if as_json:
-        console.json(_as_json(report))
+        console.json(train_report.as_json(report))
     else:
-        _tell(report)
+        train_report.tell(report)
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _as_json(report: TrainReport) -> dict[str, Any]:
-    return {
-        "run": str(report.run_dir),
-        "iterations": report.iterations,
-        "finished": report.is_complete,
-        "weights": str(report.weights) if report.weights else None,
-        "results": dict(report.results),
-    }
-
-
-def _tell(report: TrainReport) -> None:
-    state = "done" if report.is_complete else "stopped early; go on with --resume"
-    console.plain(f"run {report.run_dir}: {report.iterations} iterations, {state}")
-    for name, score in report.results.items():
-        if isinstance(score, dict):
-            best = f"best {score['best']:.6g} at iteration {score['best_iteration']}"
-            console.plain(f"  {name}: {score['last']:.6g} ({best})")
-            if "classes" in score:
-                from caffeflow.report.detection_result import class_table
-
-                console.result(class_table(score["classes"]))
-    if report.weights:
-        console.plain(f"  weights: {report.weights}")
-
-
-class _Plain:
-    """Not a terminal: Caffe's log, as caffe itself would print it."""
-
-    def log(self, line: str) -> None:
-        console.line(line)
-
-    def main(self, text: str) -> None:
-        """Shows nothing: the log says it already."""
-
-    def note(self, text: str) -> None:
-        console.line(text)
-
-    def progress(self, done: int, total: int, note: str) -> None:
-        """Shows nothing: the log says it already."""
-
-
-class _Bar:
-    """A terminal: a moving bar and the main lines; the log goes to its file only.
-
-    Small nets do thousands of iterations a second, which no bar should slow down.
-    """
-
-    def __init__(self, bar: console.ProgressBar) -> None:
-        self._bar = bar
-        self._last_s = 0.0
-
-    def log(self, line: str) -> None:
-        """Shows nothing."""
-
-    def main(self, text: str) -> None:
-        console.note(text)
-
-    def note(self, text: str) -> None:
-        console.note(text)
-
-    def progress(self, done: int, total: int, note: str) -> None:
-        now_s = time.monotonic()
-        if now_s - self._last_s >= _REFRESH_S or done == total:
-            self._last_s = now_s
-            self._bar.update(done, total=total, note=note)
-
-
-@contextmanager
-def _screen() -> Iterator[_Plain | _Bar]:
-    if not console.is_terminal():
-        yield _Plain()
-        return
-    with console.progress("train", unit="iterations") as bar:
-        yield _Bar(bar)
