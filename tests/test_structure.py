@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "caffeflow"
 
 # DESIGN: each floor may import the floors below it; peers stand on the same floor.
 FLOORS: dict[str, int] = {
-    "errors": -1, "resources": 0, "system": 0, "files": 0,
-    "proto": 1,
+    "errors": -1, "resources": 0, "system": 0, "files": 0, "stand_ins": 0,
+    "proto": 1, "download": 1,
     "layers": 2, "fillers": 2, "images": 2,
     "data": 3, "render": 3, "engine": 3, "weights": 3, "evaluate": 3, "report": 3, "export": 3, "native": 3,
     "workflows": 4, "pycaffe": 4,
@@ -143,7 +143,7 @@ def test_every_command_has_help_and_an_example() -> None:
 
     listed = {path.stem for path in (PACKAGE / "cli" / "commands").glob("*.py")} - {"__init__"}
     assert listed == set(COMMANDS)
-    assert len(COMMANDS) == 15
+    assert len(COMMANDS) == 17
     context = click.Context(cli)
     for name in COMMANDS:
         command = cli.get_command(context, name)

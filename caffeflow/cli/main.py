@@ -16,8 +16,8 @@ from caffeflow.cli.lazy import LazyGroup
 from caffeflow.errors import CaffeflowError
 
 _VERBS: Final = (
-    "prepare", "render", "finetune", "train", "test", "detect", "time", "summary", "draw", "results",
-    "dataset", "weights", "log", "layers", "caffe",
+    "prepare", "render", "finetune", "train", "test", "classify", "detect", "time", "summary", "draw",
+    "results", "dataset", "weights", "deploy", "log", "layers", "caffe",
 )  # fmt: skip
 # Modules that are not among the base dependencies, and the extra that installs them.
 _EXTRAS: Final = {

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from caffeflow import images
 from caffeflow.data.box_drawing import NamedCorners, draw_boxes
-from caffeflow.errors import DataError, UsageError
-from caffeflow.files import write_atomically
+from caffeflow.errors import DataError
 from caffeflow.images import Image
 from caffeflow.workflows.detect_images import Picture, find_pictures
 from caffeflow.workflows.detector import Detection, Detector, DetectorSettings
-
-_WRITTEN: Final = (".jpg", ".jpeg", ".png")
+from caffeflow.workflows.drawn_pictures import check_free, place_of, write_drawn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +78,7 @@ def detect(
         DataError: No picture, none that can be read, or one that cannot be written.
     """
     pictures = find_pictures(settings.paths)
-    _check_free(pictures, settings)
+    check_free(pictures, settings.out_dir, force=settings.force)
     detector = Detector(settings.detector, note)
     unread = 0
     for start in range(0, len(pictures), settings.batch_size):
@@ -104,7 +101,7 @@ def _look(
     images_of_batch = [image for _, image in batch]
     found = detector.detect(images_of_batch, [str(picture.path) for picture, _ in batch]) if batch else []
     for (picture, image), detections in zip(batch, found, strict=True):
-        drawn = None if out_dir is None else _place_of(picture, out_dir)
+        drawn = None if out_dir is None else place_of(picture, out_dir)
         if drawn is not None:
             _draw(image, detections, drawn)
         height, width = image.shape[:2]
@@ -123,28 +120,4 @@ def _draw(image: Image, detections: Sequence[Detection], path: Path) -> None:
         for each in reversed(detections)
     ]
     draw_boxes(canvas, boxes)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DataError(f"{path.parent}: cannot make this folder: {error.strerror}") from error
-    write_atomically(path, images.encode(canvas, path.suffix.lower().removeprefix(".")))
-
-
-def _place_of(picture: Picture, out_dir: Path) -> Path:
-    """Returns where a drawn picture goes: under its name, as JPEG unless it is JPEG or PNG."""
-    path = out_dir / picture.name
-    return path if path.suffix.lower() in _WRITTEN else path.with_suffix(f"{path.suffix}.jpg")
-
-
-def _check_free(pictures: Sequence[Picture], settings: DetectSettings) -> None:
-    out_dir = settings.out_dir
-    if out_dir is None:
-        return
-    for picture in pictures:
-        drawn = _place_of(picture, out_dir)
-        if drawn.exists() and drawn.samefile(picture.path):
-            raise UsageError(
-                f"--out {out_dir}: would replace {picture.path} by the drawn picture; name another folder"
-            )
-        if drawn.exists() and not settings.force:
-            raise UsageError(f"{drawn} is there already; replace it with --force, or name another folder")
+    write_drawn(canvas, path)

@@ -1,4 +1,4 @@
-"""The pictures to detect in: files as named, and all below folders; each with a name for what is written."""
+"""The pictures to look at: files as named, and all below folders; each with a name for what is written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from caffeflow import images
 from caffeflow.data.sources.folder import IMAGE_SUFFIXES
 from caffeflow.errors import DataError, UsageError
-from caffeflow.images import Image
+from caffeflow.images import Image, Mode
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +20,8 @@ class Picture:
     path: Path
     name: str
 
-    def read(self) -> Image:
-        """Returns the picture in colour, upright.
+    def read(self, mode: Mode = "color") -> Image:
+        """Returns the picture in colour or gray, upright.
 
         Raises:
             DataError: It cannot be read or decoded.
@@ -30,7 +30,7 @@ class Picture:
             content = self.path.read_bytes()
         except OSError as error:
             raise DataError(f"{self.path}: cannot be read: {error.strerror}") from error
-        return images.decode(content, "color", name=str(self.path))
+        return images.decode(content, mode, name=str(self.path))
 
 
 def find_pictures(paths: Sequence[Path]) -> list[Picture]:
@@ -48,7 +48,7 @@ def find_pictures(paths: Sequence[Path]) -> list[Picture]:
     twice = [name for name, count in Counter(picture.name for picture in found).items() if count > 1]
     if twice:
         named = " and ".join(str(picture.path) for picture in found if picture.name == twice[0])
-        raise UsageError(f"{named}: have one name; detect in one folder after the other")
+        raise UsageError(f"{named}: have one name; take one folder after the other")
     return found
 
 
