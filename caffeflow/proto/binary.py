@@ -38,6 +38,9 @@ _IMPOSTORS: Final[tuple[tuple[bytes, str], ...]] = (
     (b"\x1f\x8b", "gzip-compressed; unpack it first"),
 )
 
+# NVCaffe's BlobProto.raw_data_type, as numpy calls it
+_RAW_TYPES: Final = {0: "<f8", 1: "<f4", 2: "<f2"}
+
 
 @dataclass(frozen=True)
 class LayerArrays:
@@ -75,12 +78,21 @@ def read_caffemodel(path: str | Path) -> list[LayerArrays]:
     Raises:
         WeightsError: The file is missing, truncated, empty or something else than a caffemodel.
     """
+    return read_named_caffemodel(path)[1]
+
+
+def read_named_caffemodel(path: str | Path) -> tuple[str, list[LayerArrays]]:
+    """Returns the name of the net that a caffemodel was saved from, and the layers.
+
+    Raises:
+        WeightsError: As `read_caffemodel`.
+    """
     net = _read(Path(path), weights_pb2.NetWeights(), kind="caffemodel")
     layers = [_layer(path, layer.name, layer.type, layer) for layer in net.layer]
     layers += [_v1_layer(path, layer) for layer in net.layers]
     if not layers:
         raise WeightsError(f"{path}: holds no layer; expected a caffemodel")
-    return layers
+    return net.name, layers
 
 
 def write_caffemodel(path: str | Path, *, name: str, layers: Iterable[LayerArrays]) -> None:
@@ -201,6 +213,8 @@ def _array(path: str | Path, owner: str, blob: weights_pb2.BlobProto) -> Array:
         values: NDArray[Any] = np.frombuffer(b"".join(blob.double_data), "<f8")
     elif blob.data:
         values = np.frombuffer(b"".join(blob.data), "<f4")
+    elif blob.raw_data:
+        values = _raw_values(path, owner, blob)
     else:
         # Very old writers did not pack; protobuf itself reads those, a float at a time.
         unpacked = caffe_pb2.BlobProto.FromString(blob.SerializeToString())
@@ -211,6 +225,16 @@ def _array(path: str | Path, owner: str, blob: weights_pb2.BlobProto) -> Array:
             f" {values.size} values"
         )
     return np.array(values, dtype=np.float32).reshape(shape)
+
+
+def _raw_values(path: str | Path, owner: str, blob: weights_pb2.BlobProto) -> NDArray[Any]:
+    kind = _RAW_TYPES.get(blob.raw_data_type)
+    if kind is None or len(blob.raw_data) % np.dtype(kind).itemsize:
+        raise WeightsError(
+            f"{path}: {owner}: a blob of NVCaffe's raw type {blob.raw_data_type} in {len(blob.raw_data)}"
+            f" bytes; expected whole values of type {' or '.join(map(str, _RAW_TYPES))} (double, float, half)"
+        )
+    return np.frombuffer(blob.raw_data, kind)
 
 
 def _blob(array: Array) -> weights_pb2.BlobProto:
