@@ -28,6 +28,8 @@ OWNERS = {
     "jinja2": ("render/",),
     "click": ("cli/",),
     "lmdb": ("data/",),
+    "onnx": ("export/",),
+    "onnxruntime": ("export/",),
     "cv2": ("images.py", "evaluate/opencv_check.py"),
     "subprocess": ("system.py",),
 }
@@ -143,7 +145,7 @@ def test_every_command_has_help_and_an_example() -> None:
 
     listed = {path.stem for path in (PACKAGE / "cli" / "commands").glob("*.py")} - {"__init__"}
     assert listed == set(COMMANDS)
-    assert len(COMMANDS) == 17
+    assert len(COMMANDS) == 18
     context = click.Context(cli)
     for name in COMMANDS:
         command = cli.get_command(context, name)

@@ -17,7 +17,7 @@ from caffeflow.errors import CaffeflowError
 
 _VERBS: Final = (
     "prepare", "render", "finetune", "train", "test", "classify", "detect", "time", "summary", "draw",
-    "results", "dataset", "weights", "deploy", "log", "layers", "caffe",
+    "results", "dataset", "weights", "deploy", "export", "log", "layers", "caffe",
 )  # fmt: skip
 # Modules that are not among the base dependencies, and the extra that installs them.
 _EXTRAS: Final = {

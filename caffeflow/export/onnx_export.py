@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,6 +47,7 @@ def export_onnx(
     *,
     opset: int = DEFAULT_OPSET,
     dynamic_batch: bool = False,
+    keep: Collection[str] = (),
 ) -> OnnxNet:
     """Returns a deploy net with its weights as ONNX, checked.
 
@@ -55,6 +56,7 @@ def export_onnx(
         layers: Its weights.
         opset: The version of ONNX's operators.
         dynamic_batch: Whether the batch size is left open.
+        keep: Names of blobs that are outputs besides the net's own.
 
     Raises:
         UsageError: The opset is not one of `OPSETS`.
@@ -66,7 +68,8 @@ def export_onnx(
     net = filter_net(net, net_state("TEST"))
     graph = build_graph(net)
     shapes = infer(graph)
-    heads, outputs = _cut_heads(graph, shapes)
+    head, ends = _cut_head(graph, shapes)
+    outputs = tuple(dict.fromkeys([*ends, *(graph.last(blob) for blob in keep)]))
     needed = needed_nodes(graph, outputs)
     check_types(needed, [*WRITERS, INPUT], REFUSED)
     parts = [shapes.layers[node.index] for node in needed]
@@ -87,7 +90,8 @@ def export_onnx(
         weights=body.weights,
         inputs={value.blob: plan.dims[value] for value in plan.inputs},
         outputs={name: plan.dims[value] for name, value in zip(names, outputs, strict=True)},
-        heads=heads,
+        blobs={name: value.blob for name, value in zip(names, outputs, strict=True)},
+        head=head,
         unused=arrays.unused,
     )
     exported.check()
@@ -129,16 +133,19 @@ class _Plan:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
 
 
-def _cut_heads(graph: Graph, shapes: NetShapes) -> tuple[tuple[DetectionHead, ...], tuple[Value, ...]]:
-    """Returns the DetectionOutputs that nothing reads, and the outputs of the net without them."""
+def _cut_head(graph: Graph, shapes: NetShapes) -> tuple[DetectionHead | None, tuple[Value, ...]]:
+    """Returns the DetectionOutput that nothing reads, if there is one, and the net's outputs without it."""
     makers = {top: facts for facts in shapes.layers for top in facts.node.tops}
     ends = [value for value in graph.outputs if makers[value].spec.type != INPUT]
-    heads = tuple(find_head(makers[value], makers) for value in ends if makers[value].spec.type == _CUT)
-    others = [value for value in ends if makers[value].spec.type != _CUT]
-    outputs = [value for head in heads for value in (head.loc, head.conf)] + others
+    cut = [makers[value] for value in ends if makers[value].spec.type == _CUT]
+    if len(cut) > 1:
+        raise NetError("a second DetectionOutput; a net is exported with one head", layer=cut[1].name)
+    head = find_head(cut[0], makers) if cut else None
+    outputs = [] if head is None else [head.loc, head.conf]
+    outputs += [value for value in ends if makers[value].spec.type != _CUT]
     if not outputs:
         raise NetError("the net has no output; expected a layer whose top no other layer reads")
-    return heads, tuple(dict.fromkeys(outputs))
+    return head, tuple(outputs)
 
 
 def _write_layers(plan: _Plan, arrays: NetArrays, body: OnnxGraph) -> None:

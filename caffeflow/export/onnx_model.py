@@ -32,7 +32,8 @@ class OnnxNet:
         weights: Floating-point initializers by name.
         inputs: Names of the inputs, with their shapes; -1: the batch size.
         outputs: The same of the outputs.
-        heads: DetectionOutput layers that were cut off.
+        blobs: For each output, the blob whose last value it is.
+        head: The DetectionOutput layer that was cut off; None: there is none.
         unused: Layers of the weights that the net has no use for.
     """
 
@@ -40,13 +41,19 @@ class OnnxNet:
     weights: Mapping[str, Array]
     inputs: Mapping[str, tuple[int, ...]]
     outputs: Mapping[str, tuple[int, ...]]
-    heads: tuple[DetectionHead, ...]
+    blobs: Mapping[str, str]
+    head: DetectionHead | None
     unused: tuple[str, ...]
 
     @property
     def opset(self) -> int:
         """The version of the operators."""
         return int(self.frame.opset_import[0].version)
+
+    def head_outputs(self) -> list[str]:
+        """Returns the names of the outputs that the layer cut off would read: loc, then conf."""
+        names = {blob: name for name, blob in self.blobs.items()}
+        return [names[value.blob] for value in (self.head.loc, self.head.conf)] if self.head else []
 
     def operators(self) -> dict[str, int]:
         """Returns how many nodes there are of each operator, by name."""

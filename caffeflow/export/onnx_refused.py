@@ -14,6 +14,7 @@ REFUSED: Final[dict[str, str]] = {
     ),
     **dict.fromkeys(("Accuracy", "DetectionEvaluate"), _SCORE),
     **dict.fromkeys(("Data", "ImageData", "AnnotatedData"), _SOURCE),
+    "DetectionOutput": "is cut off at the end of a net, but here another layer reads it; remove that one",
     "DummyData": "makes its values up; write an Input layer in its place",
 }
 """Type -> why not, as a phrase that follows the type's name."""

@@ -1,0 +1,152 @@
+"""`caffeflow export`: a deploy net and its weights as a file for other tools, checked if asked to.
+
+The one rule to know: nothing is written before every check has passed, and then all files or none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from caffeflow.errors import UsageError, WeightsError
+from caffeflow.files import write_atomically
+from caffeflow.proto.binary import read_caffemodel
+from caffeflow.proto.text import located
+from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
+from caffeflow.workflows.same_outputs import Difference, require_same
+
+if TYPE_CHECKING:
+    from caffeflow.export.onnx_model import OnnxNet
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """What is to be written.
+
+    Attributes:
+        ask: The deploy net.
+        weights: Its weights.
+        onnx: The file to write.
+        opset: The version of ONNX's operators; None: the default.
+        dynamic_batch: Whether the batch size is left open.
+        is_checked: Whether onnxruntime's outputs are compared with the embedded engine's.
+        force: Replace files that are there.
+    """
+
+    ask: Ask
+    weights: Path
+    onnx: Path
+    opset: int | None = None
+    dynamic_batch: bool = False
+    is_checked: bool = False
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportReport:
+    """What was written.
+
+    Attributes:
+        files: The ONNX file; behind it, of a detector, its priors and settings.
+        size: Bytes of the ONNX file.
+        inputs: Shapes by name; -1: the batch size.
+        outputs: The same.
+        operators: How many nodes there are of each.
+        cut: The DetectionOutput layer that was cut off; empty: none.
+        unused: Layers of the weights that the net has no use for.
+        differences: What the check found; empty without one.
+    """
+
+    net: str
+    files: tuple[Path, ...]
+    size: int
+    opset: int
+    inputs: Mapping[str, tuple[int, ...]]
+    outputs: Mapping[str, tuple[int, ...]]
+    operators: Mapping[str, int]
+    cut: str
+    unused: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+def export(request: ExportRequest) -> ExportReport:
+    """Writes a net as ONNX, and of a detector the priors and settings beside it.
+
+    Raises:
+        UsageError: A file is there already, or the check's onnxruntime is not installed.
+        NetError: A layer that Caffe would refuse, or that ONNX cannot say.
+        WeightsError: The weights are not those of the net.
+        CheckError: onnxruntime computes something else than the embedded engine.
+    """
+    from caffeflow.export.onnx_export import DEFAULT_OPSET, export_onnx
+
+    files = _files(request.onnx)
+    there = [path for path in files if path.exists()]
+    if there and not request.force:
+        raise UsageError(f"{there[0]}: is there already; replace it with --force, or choose another --onnx")
+    opened = open_net(request.ask)
+    layers = read_caffemodel(request.weights)
+    with _naming_files(opened, request.weights):
+        made = export_onnx(
+            opened.net,
+            layers,
+            opset=DEFAULT_OPSET if request.opset is None else request.opset,
+            dynamic_batch=request.dynamic_batch,
+        )
+    differences: list[Difference] = []
+    if request.is_checked:
+        from caffeflow.workflows.export_check import compare_onnx
+
+        differences = compare_onnx(opened, layers, made, folder=request.onnx.parent)
+        require_same(differences, what=f"{request.onnx}: onnxruntime")
+    written = _write(made, files)
+    return ExportReport(
+        net=opened.label,
+        files=written,
+        size=request.onnx.stat().st_size,
+        opset=made.opset,
+        inputs=made.inputs,
+        outputs=made.outputs,
+        operators=made.operators(),
+        cut=made.head.layer if made.head else "",
+        unused=made.unused,
+        differences=tuple(differences),
+    )
+
+
+def _files(onnx: Path) -> tuple[Path, Path, Path]:
+    """Returns the ONNX file, and where the priors and the settings of a detector go."""
+    return onnx, onnx.with_suffix(".priors.npz"), onnx.with_suffix(".detection.json")
+
+
+@contextmanager
+def _naming_files(opened: OpenedNet, weights: Path) -> Iterator[None]:
+    """Adds the net's or the weights' file to an error that passes through without one."""
+    try:
+        with located(opened.net_file):
+            yield
+    except WeightsError as error:
+        raise WeightsError(f"{weights}: {error}") from error
+
+
+def _write(made: OnnxNet, files: tuple[Path, Path, Path]) -> tuple[Path, ...]:
+    """Writes all files or none, the ONNX file last."""
+    onnx, priors, settings = files
+    contents: list[tuple[Path, Iterable[bytes]]] = []
+    if made.head is not None:
+        about = {**made.head.settings(), "loc": made.head_outputs()[0], "conf": made.head_outputs()[1]}
+        text = json.dumps({**about, "priors_file": priors.name}, indent=2) + "\n"
+        contents = [(priors, [made.head.priors_file()]), (settings, [text.encode()])]
+    contents.append((onnx, made.pieces()))
+    onnx.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=onnx.parent, prefix=f".{onnx.name}.") as folder:
+        for path, pieces in contents:
+            write_atomically(Path(folder) / path.name, pieces)
+        for path, _ in contents:
+            (Path(folder) / path.name).replace(path)
+    return tuple(path for path, _ in reversed(contents))

@@ -1,0 +1,116 @@
+"""Every battery case that ONNX can say, in every opset family, through onnxruntime against the loop oracles."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from caffeflow.errors import UnsupportedLayerError
+from caffeflow.export.onnx_export import export_onnx
+from caffeflow.export.onnx_layer import WRITERS
+from caffeflow.export.onnx_model import OnnxNet
+from caffeflow.export.onnx_refused import REFUSED
+from caffeflow.export.onnx_run import run_onnx
+from caffeflow.layers.spec import SPECS
+from caffeflow.proto.binary import LayerArrays
+from caffeflow.proto.caffe_pb2 import TRAIN, NetParameter
+from tests.support.layer_battery import Case, assert_arrays_equal, run
+from tests.support.layer_cases import (
+    activations,
+    convolution,
+    data,
+    detection,
+    inner_product,
+    multibox,
+    normalisation,
+    pooling,
+    scores,
+    structure,
+)
+
+TOLERANCE = 2e-5  # of the largest value
+OPSETS = (11, 13, 18, 21)  # between them operators got axes, sizes and bounds as inputs
+
+FILES = (
+    activations,
+    convolution,
+    data,
+    detection,
+    inner_product,
+    multibox,
+    normalisation,
+    pooling,
+    scores,
+    structure,
+)
+CASES = [case for file in FILES for case in file.CASES]
+WRITTEN = [case for case in CASES if case.type in WRITERS and case.type != "Silence"]  # which has no top
+
+
+def test_every_layer_type_is_written_or_refused_with_a_reason() -> None:
+    assert set(WRITERS).isdisjoint(REFUSED)
+    assert set(WRITERS) | set(REFUSED) | {"Input", "DetectionOutput"} == set(SPECS)
+    assert (len(WRITERS), len(REFUSED)) == (38, 11)
+    assert all(reason for reason in REFUSED.values())
+
+
+def test_every_type_written_has_cases() -> None:
+    counts = Counter(case.type for case in WRITTEN)
+    assert set(counts) == set(WRITERS) - {"Silence"}
+    assert len(WRITTEN) == 173
+
+
+def net_of(case: Case) -> NetParameter:
+    """Returns a net of the case's layer and inputs for its bottoms."""
+    net = NetParameter(name=case.id)
+    message = case.facts.node.layer
+    for name, value in zip(message.bottom, case.values(), strict=True):
+        shape = {"dim": value.shape}
+        net.layer.add(name=name, type="Input", top=[name], input_param={"shape": [shape]})
+    net.layer.add().CopyFrom(message)
+    if case.phase == "TRAIN":
+        net.layer[-1].phase = TRAIN
+    return net
+
+
+def export(case: Case, **settings) -> OnnxNet:
+    arrays = tuple(case.blob_values())
+    weights = LayerArrays(name="layer", type=case.type, bottoms=(), tops=(), arrays=arrays)
+    return export_onnx(net_of(case), [weights], **settings)
+
+
+def tops_of(case: Case, exported: OnnxNet, values: list[np.ndarray]) -> list[np.ndarray]:
+    inputs = dict(zip(case.facts.node.layer.bottom, values, strict=True))
+    found = run_onnx(b"".join(exported.pieces()), inputs, warns=True)
+    tops = list(case.facts.node.layer.top)
+    if case.in_place:
+        (found,) = ({tops[0]: value} for value in found.values())
+    assert sorted(found) == sorted(tops)
+    return [found[top] for top in tops]
+
+
+@pytest.mark.parametrize("opset", OPSETS)
+@pytest.mark.parametrize("case", WRITTEN, ids=lambda case: case.id)
+def test_onnxruntime_computes_what_loops_do(case: Case, opset: int, capfd) -> None:
+    tops = tops_of(case, export(case, opset=opset), case.values())
+    assert_arrays_equal(tops, case.expected(case.values()), tolerance=TOLERANCE)
+    assert_arrays_equal(tops, run(case.module(), case.values()), tolerance=TOLERANCE)
+    assert capfd.readouterr().err == "", "onnxruntime warned"
+
+
+@pytest.mark.parametrize("case", [case for case in WRITTEN if case.larger_batch], ids=lambda case: case.id)
+def test_an_open_batch_size_takes_any_batch(case: Case) -> None:
+    exported = export(case, dynamic_batch=True)
+    for extra in (0, 1, 3):
+        values = [np.concatenate([value, *[value[:1]] * extra]) for value in case.values()]
+        tops = tops_of(case, exported, values)
+        assert_arrays_equal(tops, case.expected(values), tolerance=TOLERANCE)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.type in REFUSED and not c.fed], ids=lambda case: case.id)
+def test_what_is_refused_says_why(case: Case) -> None:
+    with pytest.raises(UnsupportedLayerError, match="^layer 'layer': type '") as caught:
+        export(case)
+    assert REFUSED[case.type] in str(caught.value)
