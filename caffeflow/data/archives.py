@@ -17,12 +17,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, cast
 
 from caffeflow.errors import DataError
+from caffeflow.stand_ins import stand_in
 
 _BLOCK: Final = tarfile.BLOCKSIZE
 _CHUNK: Final = 1 << 20
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_LFS_POINTER: Final = b"version https://git-lfs"
-_HTML_STARTS: Final = (b"<!doctype html", b"<html", b"<?xml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +115,6 @@ def check_name(name: str, where: str) -> None:
             f"{where}: member {name!r} has an unsafe name; expected a relative name of printable "
             "characters without '..'; do not use this archive"
         )
-
-
-def stand_in(head: bytes) -> str | None:
-    """Returns what a file is in truth ("an HTML page", "a git-lfs pointer") if it only has a file's name."""
-    text = head[:256].lstrip().lower()
-    if text.startswith(_HTML_STARTS):
-        return "an HTML page"
-    return "a git-lfs pointer" if text.startswith(_LFS_POINTER) else None
 
 
 def _entries(file: BinaryIO, where: str, *, start: int, end: int | None) -> Iterator[Entry]:

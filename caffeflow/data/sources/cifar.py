@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Literal, TypeAlias
 
 from caffeflow.data.archives import check_archive, unpack
-from caffeflow.data.download import Fetch, download, md5_of
 from caffeflow.data.packed import PixelJobs
 from caffeflow.data.raw_files import RAW_DIR, RawFile, Tell, find_first, missing, places, tell_nobody
 from caffeflow.data.sample import Listing
+from caffeflow.download import Fetch, digest_of, download
 from caffeflow.errors import DataError, UsageError
 
 Edition: TypeAlias = Literal["cifar10", "cifar100"]
@@ -40,6 +40,10 @@ class _Facts:
     @property
     def url(self) -> str:
         return f"{self.home}/{self.archive.name}"
+
+    @property
+    def checksums(self) -> dict[str, str]:
+        return {"md5": self.archive.md5} if self.archive.md5 else {}
 
     @property
     def record_bytes(self) -> int:
@@ -143,7 +147,7 @@ def _folder(settings: CifarSettings, facts: _Facts, tell: Tell, should_stop: Cal
         )
     if path is None:
         path = download(
-            Fetch(url=facts.url, md5=facts.archive.md5 if settings.check_md5 else None),
+            Fetch(url=facts.url, checksums=facts.checksums if settings.check_md5 else {}),
             settings.raw_dir / facts.archive.name,
             on_bytes=lambda done, total: tell(f"downloading {facts.archive.name}", done, total),
             should_stop=should_stop,
@@ -156,7 +160,7 @@ def _folder(settings: CifarSettings, facts: _Facts, tell: Tell, should_stop: Cal
 def _unpacked(archive: Path, settings: CifarSettings, facts: _Facts, tell: Tell) -> Path:
     """Unpacks the archive once; another one than the official has a folder of its own."""
     check_archive(archive)
-    md5 = md5_of(archive)
+    md5 = digest_of(archive, "md5")
     is_official = md5 == facts.archive.md5
     if not is_official and settings.check_md5:
         raise DataError(

@@ -6,12 +6,13 @@ import fcntl
 import hashlib
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from caffeflow.data.download import Fetch, download, md5_of
+from caffeflow.download import AddressError, Fetch, digest_of, download
 from caffeflow.errors import DataError, StoppedError
 
 CONTENT = bytes(range(251)) * 4001  # about a megabyte: several pieces
@@ -72,8 +73,9 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def fetch_of(server: Server, *, md5: str | None = MD5) -> Fetch:
-    return Fetch(url=f"http://127.0.0.1:{server.server_port}/x.tar.gz", md5=md5, timeout_s=5, pause_s=0)
+def fetch_of(server: Server, *, md5: str = MD5, size: int | None = None) -> Fetch:
+    url = f"http://127.0.0.1:{server.server_port}/x.tar.gz"
+    return Fetch(url=url, checksums={"md5": md5}, size=size, timeout_s=5, pause_s=0)
 
 
 def test_a_file_comes_whole_and_reports_its_progress(server: Server, folder: Path) -> None:
@@ -135,10 +137,29 @@ def test_no_server_is_one_clear_line(folder: Path) -> None:
     assert not (folder / "x").exists()
 
 
-def test_a_wrong_checksum_removes_what_came(server: Server, folder: Path) -> None:
-    with pytest.raises(DataError, match=f"{MD5}.*expected 0123"):
+def test_a_wrong_checksum_is_kept_aside_and_never_used(server: Server, folder: Path) -> None:
+    with pytest.raises(AddressError, match=rf"{MD5}, expected 0123; it is kept aside as .*x\.wrong"):
         download(fetch_of(server, md5="0123"), folder / "x")
-    assert list(folder.iterdir()) == []
+    assert [p.name for p in folder.iterdir()] == ["x.wrong"]
+    assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
+
+
+def test_one_of_several_checksums_is_enough(server: Server, folder: Path) -> None:
+    fetch = replace(fetch_of(server), checksums={"sha1": "0123", "md5": MD5.upper()})
+    assert download(fetch, folder / "x").read_bytes() == CONTENT
+
+
+def test_a_beginning_of_another_file_is_fetched_afresh(server: Server, folder: Path) -> None:
+    (folder / "x.part").write_bytes(b"?" * 1000)
+    assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
+    assert server.ranges == ["bytes=1000-", None]
+
+
+def test_a_file_of_another_size_is_not_read(server: Server, folder: Path) -> None:
+    (folder / "x.part").write_bytes(CONTENT[:1000])
+    with pytest.raises(AddressError, match=f"{len(CONTENT):,} bytes, expected 7: it is another file"):
+        download(fetch_of(server, size=7), folder / "x")
+    assert (folder / "x.part").stat().st_size == 1000
 
 
 def test_a_page_in_place_of_the_file_is_recognised(server: Server, folder: Path) -> None:
@@ -146,6 +167,14 @@ def test_a_page_in_place_of_the_file_is_recognised(server: Server, folder: Path)
     with pytest.raises(DataError, match="an HTML page"):
         download(fetch_of(server), folder / "x")
     assert list(folder.iterdir()) == []
+
+
+def test_a_page_does_not_cost_what_had_come(server: Server, folder: Path) -> None:
+    (folder / "x.part").write_bytes(CONTENT[:1000])
+    server.content, server.resumes = b"<!DOCTYPE html><html>Moved</html>", False
+    with pytest.raises(AddressError, match="an HTML page"):
+        download(fetch_of(server), folder / "x")
+    assert (folder / "x.part").read_bytes() == CONTENT[:1000]
 
 
 def test_not_found_is_not_tried_again(server: Server, folder: Path) -> None:
@@ -190,10 +219,10 @@ def test_a_folder_that_cannot_be_made_is_one_clear_line(server: Server, folder: 
         download(fetch_of(server), folder / "raw/x")
 
 
-def test_md5_counts_the_bytes_it_reads(folder: Path) -> None:
+def test_a_checksum_counts_the_bytes_it_reads(folder: Path) -> None:
     (folder / "x").write_bytes(CONTENT)
     counted: list[int] = []
-    assert md5_of(folder / "x", on_bytes=counted.append) == MD5
+    assert digest_of(folder / "x", "md5", on_bytes=counted.append) == MD5
     assert sum(counted) == len(CONTENT)
     with pytest.raises(DataError, match="cannot read"):
-        md5_of(folder / "none")
+        digest_of(folder / "none", "sha1")
