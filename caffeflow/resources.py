@@ -28,6 +28,11 @@ def proto_file(name: str) -> Path:
     return _PACKAGE / "proto" / name
 
 
+def zoo_table() -> Path:
+    """Returns the path of the table of published models."""
+    return _PACKAGE / "weights" / "zoo.toml"
+
+
 def _shared(name: str) -> Path:
     in_wheel = _PACKAGE / "_share" / name
     return in_wheel if in_wheel.is_dir() else _PACKAGE.parent / name

@@ -163,7 +163,7 @@ def test_download_fetches_checks_and_unpacks(tmp_path: Path, monkeypatch: pytest
         settings = CifarSettings(edition="cifar10", download=True)
         with pytest.raises(DataError, match=rf"{md5}, expected c32a1d4a"):
             list_jobs(settings)
-        assert list(Path("data/raw").iterdir()) == []
+        assert [path.name for path in Path("data/raw").iterdir()] == [f"{official.archive.name}.wrong"]
         monkeypatch.setitem(FACTS, "cifar10", replace(facts, archive=replace(facts.archive, md5=md5)))
         listing = list_jobs(settings, tell=lambda doing, done, total: heard.append(doing))
         server.shutdown()
