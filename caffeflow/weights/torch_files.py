@@ -90,7 +90,7 @@ def _load(path: Path) -> object:
 
 def _reason(message: str, path: Path) -> str:
     """Returns why torch could not load a file, and what to do, in the place of its pages of advice."""
-    code = re.search(r"GLOBAL ([\w.]+)", message)
+    code = re.search(r"GLOBAL ((?:\w+\.)+\w+)", message)
     if code:
         return (
             f"to be read, '{code[1]}' would have to be run, which a file of weights must not ask for; where"

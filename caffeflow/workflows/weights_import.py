@@ -19,7 +19,7 @@ from caffeflow.proto.binary import write_caffemodel
 from caffeflow.render.catalog import find_net
 from caffeflow.render.render import render_in_memory
 from caffeflow.render.resolve import Resolution
-from caffeflow.render.variables import find_variable
+from caffeflow.render.variables import Variable, find_variable
 from caffeflow.render.writing import check_free
 from caffeflow.weights.backbone import norms_of
 from caffeflow.weights.importing.convert import Imported, Target, convert, shapes_of
@@ -166,20 +166,17 @@ def _plan(request: ImportRequest, shapes: Shapes) -> _Plan:
     variant = variant or counterpart.variant
     net = find_net(name, variant or None)
     declared = {variable.name: variable for variable in net.variables}
-    told = dict(counterpart.variables)
-    classes = rows_of(shapes, counterpart.classes_key)
-    if classes:
-        told["net.classes"] = str(classes)
-    told = {key: text for key, text in told.items() if declared[key].parse(text) != declared[key].default}
+    told = _told(counterpart, shapes)
     given = {
         find_variable(key, net.variables, net=net.name).name: text
         for key, text in request.assignments.items()
     }
-    _check_means(given)
+    _check_given(given, told, counterpart, declared)
+    told = {key: text for key, text in told.items() if declared[key].parse(text) != declared[key].default}
     means = ",".join(f"{value:.9g}" for value in request.normalisation.mean_values)
     assignments = {**told, "data.mean": means, "data.scale": "1", **given}
     resolution = render_in_memory(net.name, variant=net.variant or None, assignments=assignments).resolution
-    _check_required(counterpart, classes, resolution)
+    _check_required(counterpart, resolution)
     label = f"{net.name}:{net.variant}" if net.variant else net.name
     opened = open_net(Ask(net=label, assignments=assignments))
     return _Plan(counterpart=counterpart, assignments=assignments, resolution=resolution, opened=opened)
@@ -228,16 +225,38 @@ def _other_net(counterpart: Counterpart, asked: str) -> str:
     )
 
 
-def _check_means(given: Mapping[str, str]) -> None:
+def _told(counterpart: Counterpart, shapes: Shapes) -> dict[str, str]:
+    """Returns the variables that a file's shapes decide."""
+    classes = rows_of(shapes, counterpart.classes_key)
+    return {**counterpart.variables, **({"net.classes": str(classes)} if classes else {})}
+
+
+def _check_given(
+    given: Mapping[str, str],
+    told: Mapping[str, str],
+    counterpart: Counterpart,
+    declared: Mapping[str, Variable],
+) -> None:
+    """Refuses what the user sets, but the file decides."""
     clash = [name for name in _MEAN_VARIABLES if name in given]
     if clash:
         raise UsageError(
             f"--set {clash[0]}: what is subtracted follows from how the net was trained; give that with"
             " --rgb-mean and --rgb-std, if it was not torchvision's"
         )
+    for name, text in given.items():
+        if name in told and declared[name].parse(text) != declared[name].parse(told[name]):
+            advice = (
+                f" ('{counterpart.classes_key}'); to train other classes, import these and finetune from them"
+                if name == "net.classes"
+                else ""
+            )
+            raise TemplateError(
+                f"--set {name}={text}: the file's shapes say {told[name]}; leave it out{advice}"
+            )
 
 
-def _check_required(counterpart: Counterpart, classes: int, resolution: Resolution) -> None:
+def _check_required(counterpart: Counterpart, resolution: Resolution) -> None:
     """Refuses values of variables with which the net would compute something else."""
     declared = {variable.name: variable for variable in resolution.net.variables}
     for name, texts in counterpart.required.items():
@@ -247,11 +266,6 @@ def _check_required(counterpart: Counterpart, classes: int, resolution: Resoluti
                 f" {counterpart.torch_name} computes what the net does with {' or '.join(texts)}: give --to"
                 f" {counterpart.label}, or --set {name}={texts[0]}"
             )
-    if classes and resolution["net.classes"] != classes:
-        raise TemplateError(
-            f"net.classes is {resolution['net.classes']}, but '{counterpart.classes_key}' has {classes} rows;"
-            " leave it out, and train other classes from the caffemodel: caffeflow finetune"
-        )
 
 
 def _imported(plan: _Plan, tensors: Mapping[str, NDArray[Any]], normalisation: Normalisation) -> Imported:
