@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from caffeflow.proto.binary import LayerArrays, read_caffemodel
+from caffeflow.proto.binary import LayerArrays, write_caffemodel
 from caffeflow.proto.matching import Shape
 from caffeflow.render.catalog import Net
 from caffeflow.render.resolve import Places
 from caffeflow.weights.copying import CopyTable, copy_table, unusable
+from caffeflow.weights.formats import read_weights_file
 
 _FEW: Final = 4
+_FOREIGN: Final = (".h5", ".npz", ".safetensors")
+_CONVERTED: Final = "start.caffemodel"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +30,13 @@ class Start:
         path: The file; None if it is not there.
         written: What the solver names; empty if nobody knows a file.
         problem: What to do to get the file; empty if it is there.
+        converted: The caffemodel to make of a file in another format, which trainings do not read.
     """
 
     path: Path | None
     written: str
-    problem: str
+    problem: str = ""
+    converted: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +67,11 @@ def find_start(asked: str | None, net: Net, out_dir: Path, places: Places) -> St
     """
     if asked is not None:
         path = Path(asked)
+        if path.suffix.lower() in _FOREIGN and path.is_file():
+            made = out_dir / _CONVERTED
+            return Start(path=path, written=places.written(made), converted=made)
         if path.is_file():
-            return Start(path=path, written=places.written(path), problem="")
+            return Start(path=path, written=places.written(path))
         return Start(path=None, written=places.written(path), problem=f"{path}: there is no such file")
     return Start(path=None, written="", problem="no weights to begin with; give them with --weights FILE")
 
@@ -84,11 +92,17 @@ def look_into(
     """
     if start.path is None:
         return Looked(problem=start.problem)
-    layers = read_caffemodel(start.path)
-    table = copy_table(layers, target)
+    held = read_weights_file(start.path)
+    table = copy_table(held.layers, target)
+    problem = _problem(start.path, table, held.layers)
+    written = []
+    if start.converted is not None and not problem:
+        write_caffemodel(start.converted, name=held.name, layers=held.layers)
+        written.append(start.converted)
     return Looked(
         table=table,
-        problem=_problem(start.path, table, layers),
+        problem=problem,
+        written=written,
         notes=tuple(_notes(start.path, table, set(renamed), set(frozen))),
     )
 
