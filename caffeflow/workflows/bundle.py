@@ -13,10 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from caffeflow.engine.net import Net
 from caffeflow.errors import DataError, NetError, UsageError
 from caffeflow.layers.inference import NetShapes, infer
-from caffeflow.proto.binary import read_caffemodel
 from caffeflow.proto.graph import Graph, Value, build_graph
 from caffeflow.proto.net import NetRole, filter_net, net_state
 from caffeflow.proto.text import located, read_net
@@ -86,6 +84,11 @@ class Scores:
 def is_bundle(path: Path) -> bool:
     """Tells whether a path is a folder that `deploy` has written."""
     return (path / PREPROCESS_NAME).is_file() and (path / DEPLOY_NAME).is_file()
+
+
+def is_classifying_bundle(path: Path) -> bool:
+    """Tells whether a path is a bundle, and not one of a net that finds boxes."""
+    return is_bundle(path) and not read_bundle(path).finds_boxes
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -167,15 +170,3 @@ def scores_of(graph: Graph, shapes: NetShapes, *, what: str) -> Scores:
 def maker_type(graph: Graph, value: Value) -> str:
     """Returns the type of the layer that makes a value."""
     return next(node.layer.type for node in graph.nodes if value in node.tops)
-
-
-def net_of(bundle: Bundle) -> Net:
-    """Returns the bundle's net with its weights, on the CPU.
-
-    Raises:
-        NetError: The net cannot be built.
-        WeightsError: The weights do not fit.
-    """
-    net = Net(bundle.graph, bundle.shapes, seed=None)
-    net.load(read_caffemodel(bundle.weights))
-    return net

@@ -14,7 +14,8 @@ from typing import Final
 from caffeflow import __version__
 from caffeflow.errors import DataError
 from caffeflow.workflows.bundle_preprocess import Preprocess
-from caffeflow.workflows.deploy_check import BOUND, Check
+from caffeflow.workflows.deploy_check import Check
+from caffeflow.workflows.same_outputs import TOLERANCE
 
 _PACKAGES: Final = ("torch", "numpy", "opencv-python-headless", "protobuf")
 _BLOCK: Final = 1 << 20
@@ -90,7 +91,9 @@ def _checks(checks: Sequence[Check]) -> str:
         found = f"{check.worst:.2g}" if check.worst is not None else f"not compared: {check.reason}"
         rows.append((check.what, f"`{check.blob}`", found))
     table = _table(("with", "blob", "worst difference"), rows)
-    return f"{table}\n\nDifferences are shares of the largest value; above {BOUND:g} nothing would be here."
+    return (
+        f"{table}\n\nDifferences are shares of the largest value; above {TOLERANCE:g} nothing would be here."
+    )
 
 
 def _folds(rows: Sequence[tuple[str, ...]]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffeflow.engine.device import choose_device
+from caffeflow.engine.feed.batches import Buffers
 from caffeflow.engine.net import Net
 from caffeflow.engine.training import FusedExecutor
 from caffeflow.errors import DataError, NetError
@@ -44,29 +45,21 @@ class Classifier:
         net = Net.of(bundle.role, seed=None, device=choose_device(device))
         load_weights(net, bundle.weights, bundle.role.net_file.path, note)
         self.device: Final = net.device
+        self._buffers: Final = Buffers(pin=False)
         self._input: Final = net.fed[0].name
         self._executor: Final = FusedExecutor(net, precision=precision, keep=[self.scores.blob])
 
-    def prepared(self, pictures: Sequence[Image], names: Sequence[str]) -> Floats:
-        """Returns pictures, (H, W, 3) or gray (H, W), as the net takes them: (N, C, h, w).
+    def look(self, pictures: Sequence[Image], names: Sequence[str]) -> Floats:
+        """Returns a score for each picture, (H, W, 3) or gray (H, W), and class: (N, classes).
 
         Raises:
             DataError: What becomes of a picture is not what the net takes; `names` are for messages.
         """
-        batch = np.empty((len(pictures), *self.bundle.preprocess.shape), np.float32)
-        self._preprocessor.fill(pictures, batch, name=lambda place: names[place])
-        return batch
-
-    def look(self, pictures: Sequence[Image], names: Sequence[str]) -> Floats:
-        """Returns a score for each picture and class, (N, classes)."""
-        return self.scored(self.prepared(pictures, names))
-
-    def scored(self, batch: Floats) -> Floats:
-        """Returns a score for each prepared picture and class."""
-        import torch
-
-        made = self._executor.forward({self._input: (torch.from_numpy(batch),)}).outputs[self.scores.blob]
-        return made.float().cpu().numpy().reshape(len(batch), -1)
+        batch = self._buffers.take((len(pictures), *self.bundle.preprocess.shape))
+        self._preprocessor.fill(pictures, batch.numpy(), name=lambda place: names[place])
+        made = self._executor.forward({self._input: (batch,)}).outputs[self.scores.blob]
+        scores: Floats = made.float().cpu().numpy().reshape(len(pictures), -1)
+        return scores
 
 
 def classifying(bundle: Bundle) -> Scores:

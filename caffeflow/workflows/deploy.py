@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from caffeflow.engine.net import Net
 from caffeflow.errors import DataError, NetError, UsageError, WeightsError
 from caffeflow.files import write_atomically, write_text
 from caffeflow.layers.inference import infer
-from caffeflow.proto.binary import LayerArrays, read_caffemodel, write_caffemodel
+from caffeflow.proto.binary import LayerArrays, write_caffemodel
 from caffeflow.proto.caffe_pb2 import NetParameter
 from caffeflow.proto.graph import build_graph
 from caffeflow.proto.net import filter_net, net_state
 from caffeflow.proto.text import format_message, located, read_net
 from caffeflow.weights.folding import FoldRow, fold_net
+from caffeflow.weights.formats import read_weights
 from caffeflow.workflows.bundle import (
     CHECK_NAME,
     DEPLOY_NAME,
@@ -124,10 +125,11 @@ def deploy(request: DeployRequest, note: Callable[[str], None]) -> DeployReport:
     """
     _check_free(request)
     subject = find_subject(request.subject, request.weights, note)
-    layers = read_caffemodel(subject.weights)
+    layers = read_weights(subject.weights)
     _check_numbers(layers, subject.weights)
     entry = find_entry(subject, _first_channels(subject, layers), request.entry, note)
     bare = _bare_net(subject, entry)
+    entry = _entering(entry, bare.net)
     candidate, folded = _candidate(bare.net, layers, subject, keep_bn=request.keep_bn)
     names = _names(candidate.final, subject, entry, request, note)
     with _new_folder(request) as folder:
@@ -168,6 +170,12 @@ def _bare_net(subject: Subject, entry: Entry) -> DeployNet:
         raise NetError(f"{path}: has {len(inputs)} Input layers; expected one, of images")
     check_size(entry, tuple(inputs[0].input_param.shape[0].dim[1:]), path)
     return bare
+
+
+def _entering(entry: Entry, net: NetParameter) -> Entry:
+    """Returns how records come in, by the name of the net's Input, which may not be the data layer's."""
+    name = next(layer.top[0] for layer in net.layer if layer.type == "Input")
+    return replace(entry, preprocess=replace(entry.preprocess, input=name))
 
 
 def _candidate(

@@ -20,8 +20,7 @@ from caffeflow.errors import CheckError, NetError
 from caffeflow.evaluate.opencv_check import find_obstacle, run_opencv
 from caffeflow.proto.graph import Graph, Value
 from caffeflow.workflows.bundle import maker_type
-
-BOUND: Final = 1e-4  # of the largest value
+from caffeflow.workflows.same_outputs import TOLERANCE
 
 _LAST_STEPS: Final = ("Softmax", "Sigmoid", "DetectionOutput")
 _LOSSES: Final = ("SoftmaxWithLoss", "SigmoidCrossEntropyLoss")
@@ -100,9 +99,9 @@ def compare(
                 f"{what}: blob '{blob}' has {ours.size} values, expected {theirs.size}; nothing was written"
             )
         worst = difference(ours.reshape(-1), theirs.reshape(-1))
-        if not worst <= BOUND:
+        if not worst <= TOLERANCE:
             raise CheckError(
-                f"{what}: blob '{blob}' differs by {worst:.3g} of the largest value, more than {BOUND:g};"
+                f"{what}: blob '{blob}' differs by {worst:.3g} of the largest value, more than {TOLERANCE:g};"
                 " nothing was written"
             )
         checks.append(Check(what=what, blob=blob, worst=worst))
@@ -148,11 +147,11 @@ def check_opencv(
             checks.append(Check(what=what, blob=blob, worst=None, reason=str(error)))
             continue
         worst = difference(values.reshape(-1), theirs.reshape(-1)) if values.size == theirs.size else np.inf
-        if not worst <= BOUND:
+        if not worst <= TOLERANCE:
             first = _first_other(net, files, feeds, arrays)
             raise CheckError(
                 f"{what} makes something else of blob '{blob}': {worst:.3g} of the largest value, more than"
-                f" {BOUND:g}{first}; nothing was written (--no-opencv leaves this check out)"
+                f" {TOLERANCE:g}{first}; nothing was written (--no-opencv leaves this check out)"
             )
         checks.append(Check(what=what, blob=blob, worst=worst))
     return checks
@@ -171,7 +170,7 @@ def _first_other(net: Net, files: tuple[Path, Path], feeds: Feeds, arrays: Mappi
     ]
     for blob, values in zip(names, run_net(net, feeds, names), strict=True):
         theirs = run_opencv(*files, inputs=arrays, layer=makers[blob])
-        if values.size != theirs.size or not difference(values.reshape(-1), theirs.reshape(-1)) <= BOUND:
+        if values.size != theirs.size or not difference(values.reshape(-1), theirs.reshape(-1)) <= TOLERANCE:
             value: Value = net.graph.last(blob)
             return f"; the first layer that differs is '{makers[blob]}' ({maker_type(net.graph, value)})"
     return ""

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-from torch import Tensor
 
 from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.net import Net
 from caffeflow.engine.synthetic import synthetic_feeds
+from caffeflow.engine.training import Feeds
 from caffeflow.layers.inference import infer
 from caffeflow.layers.spec import Shape
 from caffeflow.proto.binary import LayerArrays
@@ -59,6 +59,14 @@ class Candidate:
     layers: Sequence[LayerArrays]
 
 
+class Batch(NamedTuple):
+    """What a batch is of, the tops of the data layer by its name, and the images alone."""
+
+    what: str
+    feeds: Feeds
+    images: Any
+
+
 @dataclass(frozen=True, kw_only=True)
 class Proof:
     """What was compared, and an input with what the net makes of it, for `check.npz`."""
@@ -92,7 +100,7 @@ def prove(
         expected = _expected(subject, entry, candidate, feeds)
         found = run_net(final, {entry.preprocess.input: (images,)}, blobs)
         checks += compare(f"the tested net, on {what}", expected, found, blobs)
-    one = batches[0][2][:1]
+    one = batches[0].images[:1]
     if with_opencv:
         checks += check_opencv(final, files, {entry.preprocess.input: one}, blobs)
     return Proof(
@@ -110,10 +118,8 @@ def load_net(net: NetParameter, layers: Sequence[LayerArrays]) -> Net:
     return made
 
 
-def _batches(
-    subject: Subject, entry: Entry, candidate: Candidate
-) -> list[tuple[str, dict[str, tuple[Tensor, ...]], Tensor]]:
-    """Returns batches: what they are of, all tops of the data layer by its name, and the images alone."""
+def _batches(subject: Subject, entry: Entry, candidate: Candidate) -> list[Batch]:
+    """Returns the batches to compare on."""
     found = []
     if entry.has_records:
         layer = LayerParameter()
@@ -121,17 +127,15 @@ def _batches(
         _shrink(layer)
         with closing(open_feed(layer, phase="TEST", seed=0)) as feed:
             tops = feed.next()
-        found.append(("records of its dataset", {layer.name: tops}, tops[0]))
+        found.append(Batch("records of its dataset", {layer.name: tops}, tops[0]))
     tested = _tested(subject, entry, candidate)
     made_up = synthetic_feeds(tested, seed=_SEED)
     (images,) = (tops[0] for name, tops in made_up.items() if name == tested.fed[0].name)
-    found.append(("made-up pictures", dict(made_up), images))
+    found.append(Batch("made-up pictures", made_up, images))
     return found
 
 
-def _expected(
-    subject: Subject, entry: Entry, candidate: Candidate, feeds: dict[str, tuple[Tensor, ...]]
-) -> list[Floats]:
+def _expected(subject: Subject, entry: Entry, candidate: Candidate, feeds: Feeds) -> list[Floats]:
     """Returns what the tested net makes where the deployed one is compared."""
     tested = _tested(subject, entry, candidate)
     pairs = partners(tested.graph, build_graph(candidate.plain))
@@ -164,7 +168,7 @@ def _shrink(layer: LayerParameter) -> None:
     layer.image_data_param.ClearField("rand_skip")
 
 
-def _example(net: Net, entry: str, images: Tensor, blobs: Sequence[str]) -> bytes:
+def _example(net: Net, entry: str, images: Any, blobs: Sequence[str]) -> bytes:
     """Returns an input and what the net makes of it as the bytes of an .npz file."""
     outputs = [output.value.blob for output in net.outputs]
     names = list(dict.fromkeys([*blobs, *outputs]))

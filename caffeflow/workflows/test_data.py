@@ -17,6 +17,7 @@ from caffeflow.errors import DataError, NetError, UsageError
 from caffeflow.proto.caffe_pb2 import DataParameter, ImageDataParameter, LayerParameter, NetParameter
 from caffeflow.proto.net import filter_net, net_state
 from caffeflow.proto.text import read_net
+from caffeflow.workflows.bundle_preprocess import PREPROCESS_NAME, read_preprocess
 
 RECORD_LAYERS: Final = ("Data", "ImageData", "AnnotatedData")
 
@@ -95,9 +96,9 @@ def deploy_data_layer(
             if template.HasField(field):
                 getattr(layer, field).CopyFrom(getattr(template, field))
         layer.type = template.type
-    elif settings.data is None:
+    if settings.data is None and not source_of(layer).name:
         raise UsageError(f"{path} has no data layer: say with --data what to test it on")
-    elif settings.mean is None and settings.scale is None:
+    if template is None and settings.mean is None and settings.scale is None:
         note(f"{path} says nothing of mean and scale, so none are applied; give --mean and --scale otherwise")
     transform_by_options(layer, settings, entry.input_param.shape[0].dim)
     _replace_source(layer, settings)
@@ -134,13 +135,30 @@ def find_image_input(net: NetParameter) -> LayerParameter | None:
 
 
 def find_sibling_layer(path: Path) -> tuple[Path, LayerParameter | None]:
-    """Returns the file with the TEST phase beside a net, and its data layer."""
+    """Returns the file that says how a net's records are transformed, and the data layer that does.
+
+    It is the file with the TEST phase beside the net, or, in a bundle, preprocess.json.
+    """
+    if path.with_name(PREPROCESS_NAME).is_file():
+        return path.with_name(PREPROCESS_NAME), _bundle_layer(path)
     for sibling in (path.parent / name for name in _SIBLINGS):
         if sibling.exists() and sibling != path:
             net = filter_net(read_net(sibling).net, net_state("TEST"))
             layers = [layer for layer in net.layer if layer.type in RECORD_LAYERS]
             return sibling, layers[0] if len(layers) == 1 else None
     return path, None
+
+
+def _bundle_layer(path: Path) -> LayerParameter:
+    """Returns a data layer without a source that transforms as a bundle says."""
+    preprocess = read_preprocess(path.parent)
+    if preprocess.mean_image is not None:
+        raise UsageError(f"{path}: is in a bundle with a mean image; name the bundle itself: {path.parent}")
+    layer = LayerParameter()
+    layer.CopyFrom(preprocess.param)
+    if any(one.type == "DetectionOutput" for one in read_net(path).net.layer):
+        layer.type = "AnnotatedData"
+    return layer
 
 
 def transform_by_options(layer: LayerParameter, settings: DataSettings, shape: Sequence[int]) -> None:

@@ -92,7 +92,7 @@ class TestFigures:
         return {
             "records": self.seen,
             "loss": loss,
-            **_classification(counted, names),
+            **classification_figures(counted, names),
             "outputs": {blob: total / self.seen for blob, total in self._sums.items()},
         }
 
@@ -118,7 +118,8 @@ def _tally(subject: Subject, net: Net) -> Tally | None:
     return Tally(shape[1])
 
 
-def _classification(counted: Classification | None, names: tuple[str, ...]) -> dict[str, Any]:
+def classification_figures(counted: Classification | None, names: tuple[str, ...]) -> dict[str, Any]:
+    """Returns shares, classes and what is confused as JSON has them; fields are empty without a count."""
     if counted is None:
         return {"top1": None, "top5": None, "classes": None, "per_class": [], "most_confused": []}
     said = [names[label] if label < len(names) else str(label) for label in range(len(counted.support))]
