@@ -36,17 +36,11 @@ template <typename Dtype>
 void depthwise_forward_cpu(const DepthwiseShape& shape, const Dtype* bottom,
     const Dtype* weight, const Dtype* bias, Dtype* top);
 
+// All gradients in one pass over the top's; NULL for those not wanted.
 template <typename Dtype>
-void depthwise_backward_bottom_cpu(const DepthwiseShape& shape,
-    const Dtype* top_diff, const Dtype* weight, Dtype* bottom_diff);
-
-template <typename Dtype>
-void depthwise_backward_weight_cpu(const DepthwiseShape& shape,
-    const Dtype* bottom, const Dtype* top_diff, Dtype* weight_diff);
-
-template <typename Dtype>
-void depthwise_backward_bias_cpu(const DepthwiseShape& shape,
-    const Dtype* top_diff, Dtype* bias_diff);
+void depthwise_backward_cpu(const DepthwiseShape& shape, const Dtype* bottom,
+    const Dtype* top_diff, const Dtype* weight, Dtype* bottom_diff,
+    Dtype* weight_diff, Dtype* bias_diff);
 
 #ifndef CPU_ONLY
 template <typename Dtype>

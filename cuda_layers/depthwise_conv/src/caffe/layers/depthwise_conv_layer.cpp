@@ -74,20 +74,15 @@ void DepthwiseConvolutionLayer<Dtype>::Backward_cpu(
   if (!is_direct_) {
     return ConvolutionLayer<Dtype>::Backward_cpu(top, propagate_down, bottom);
   }
+  const Dtype* weight = this->blobs_[0]->cpu_data();
+  Dtype* weight_diff = this->param_propagate_down_[0] ?
+      this->blobs_[0]->mutable_cpu_diff() : NULL;
+  Dtype* bias_diff = this->bias_term_ && this->param_propagate_down_[1] ?
+      this->blobs_[1]->mutable_cpu_diff() : NULL;
   for (int i = 0; i < top.size(); ++i) {
-    const Dtype* top_diff = top[i]->cpu_diff();
-    if (this->bias_term_ && this->param_propagate_down_[1]) {
-      depthwise_backward_bias_cpu(shape_, top_diff,
-          this->blobs_[1]->mutable_cpu_diff());
-    }
-    if (this->param_propagate_down_[0]) {
-      depthwise_backward_weight_cpu(shape_, bottom[i]->cpu_data(), top_diff,
-          this->blobs_[0]->mutable_cpu_diff());
-    }
-    if (propagate_down[i]) {
-      depthwise_backward_bottom_cpu(shape_, top_diff,
-          this->blobs_[0]->cpu_data(), bottom[i]->mutable_cpu_diff());
-    }
+    depthwise_backward_cpu(shape_, bottom[i]->cpu_data(), top[i]->cpu_diff(),
+        weight, propagate_down[i] ? bottom[i]->mutable_cpu_diff() : NULL,
+        weight_diff, bias_diff);
   }
 }
 

@@ -1,15 +1,15 @@
 // Written for caffeflow; BSD-2-Clause.
 //
 // Every loop here comes down to one: rows of a plane, shifted by the filter's
-// taps, times weights. Planes are first copied to where that is simple: with
-// the padding as real zeros, and, where the stride is s, split into s phases
-// (columns 0, s, 2s, ..., then 1, s + 1, ...), so that a row of results meets
-// rows of inputs without gaps and no border needs a case of its own.
+// taps, times weights. Planes are first copied to where that is simple; see
+// depthwise_planes.hpp.
 #include <algorithm>
 #include <vector>
 
 #include "caffe/common.hpp"
+#include "caffe/util/depthwise_blocks.hpp"
 #include "caffe/util/depthwise_conv.hpp"
+#include "caffe/util/depthwise_planes.hpp"
 #include "caffe/util/depthwise_rows.hpp"
 
 namespace caffe {
@@ -17,257 +17,290 @@ namespace caffe {
 namespace {
 
 using depthwise::AddProducts;
-using depthwise::Gather;
-using depthwise::Step;
-using depthwise::SumTaps;
+using depthwise::CopyRow;
+using depthwise::MergeTwo;
+using depthwise::Pack;
+using depthwise::PaddedPlane;
+using depthwise::RowPairs;
+using depthwise::RunBlocks;
+using depthwise::SumRow;
 using depthwise::Taps;
+using depthwise::TopPlanes;
+using depthwise::Widest;
 
-// Where a phase of the padded columns meets the columns of the bottom.
-struct PhaseColumns {
-  int begin;  // the first place of the phase that is not padding
-  int column;  // the column of the bottom there
-  int count;  // how many places are columns of the bottom
+double CountMultiplications(const DepthwiseShape& shape) {
+  return static_cast<double>(shape.num) * shape.channels * shape.multiplier
+      * shape.top_height * shape.top_width * shape.kernel_h * shape.kernel_w;
+}
 
-  PhaseColumns(const DepthwiseShape& shape, int phase) {
-    const int stride = shape.stride_w;
-    begin = std::max(0, shape.pad_w - phase + stride - 1) / stride;
-    column = begin * stride + phase - shape.pad_w;
-    count = column < shape.width ?
-        (shape.width - column + stride - 1) / stride : 0;
+// Planes that follow one another are done together, so that small ones are
+// read in pieces of some length.
+class PlaneBlocks {
+ public:
+  PlaneBlocks(int num_planes, int plane_count)
+      : num_planes_(num_planes),
+        per_block_(std::max(1, 4096 / std::max(1, plane_count))) {}
+
+  int count() const { return (num_planes_ + per_block_ - 1) / per_block_; }
+  int per_block() const { return per_block_; }
+  int Begin(int block) const { return block * per_block_; }
+  int End(int block) const {
+    return std::min(num_planes_, (block + 1) * per_block_);
   }
 
-  static vector<PhaseColumns> All(const DepthwiseShape& shape) {
-    vector<PhaseColumns> phases;
-    for (int i = 0; i < shape.stride_w; ++i) {
-      phases.push_back(PhaseColumns(shape, i));
-    }
-    return phases;
-  }
+ private:
+  const int num_planes_;
+  const int per_block_;
 };
 
-// One channel of the bottom with its padding, in phases.
+// Rows of sums are written in whole packs. What the last pack has too much
+// falls on the next row, which is written afterwards; `spare` is for the rows
+// at the end of a plane, where it would fall outside.
+template <typename Dtype, int kBytes>
+CAFFE_INLINE void SumRowOfPlane(const Dtype* from, const Taps& taps,
+    const Dtype* filter, Dtype initial, int width, int left_in_plane,
+    Dtype* spare, Dtype* to) {
+  const int kLanes = Pack<Dtype, kBytes>::kLanes;
+  const bool fits = (width + kLanes - 1) / kLanes * kLanes <= left_in_plane;
+  SumRow<Dtype, kBytes>(
+      from, taps, filter, initial, width, fits ? to : spare);
+  if (!fits) { CopyRow<Dtype, kBytes>(spare, width, to); }
+}
+
 template <typename Dtype>
-class PaddedPlane {
+class ForwardWorker {
  public:
-  explicit PaddedPlane(const DepthwiseShape& shape)
-      : shape_(shape), phases_(PhaseColumns::All(shape)) {
-    const int last_tap =
-        (shape.kernel_w - 1) * shape.dilation_w / shape.stride_w;
-    phase_width_ = last_tap + Step<Dtype>::RoundUp(shape.top_width);
-    row_size_ = shape.stride_w * phase_width_;
-    rows_ = (shape.top_height - 1) * shape.stride_h
-        + (shape.kernel_h - 1) * shape.dilation_h + 1;
-    values_.resize(rows_ * row_size_, Dtype(0));
+  ForwardWorker(const DepthwiseShape& shape, const Dtype* bottom,
+      const Dtype* weight, const Dtype* bias, Dtype* top)
+      : shape_(shape), bottom_(bottom), weight_(weight), bias_(bias),
+        top_(top), plane_(shape), taps_(plane_.AllTaps()),
+        spare_(Widest<Dtype>::RoundUp(shape.top_width)) {}
+
+  // A block is of planes of the bottom, of any channel and image.
+  PlaneBlocks blocks() const {
+    return PlaneBlocks(shape_.num * shape_.channels,
+        shape_.height * shape_.width);
   }
 
-  // What the windows never reach is left out.
-  void Fill(const Dtype* plane) {
-    const int height = std::min(shape_.height, rows_ - shape_.pad_h);
-    for (int y = 0; y < height; ++y) {
-      for (int phase = 0; phase < shape_.stride_w; ++phase) {
-        const PhaseColumns& place = phases_[phase];
-        const int count = std::min(place.count, phase_width_ - place.begin);
-        if (count <= 0) { continue; }
-        Dtype* to = &values_[(y + shape_.pad_h) * row_size_
-            + phase * phase_width_ + place.begin];
-        const Dtype* from = plane + y * shape_.width + place.column;
-        Gather(from, shape_.stride_w, count, to);
+  template <int kBytes>
+  CAFFE_INLINE void Run(int block) {
+    const PlaneBlocks planes = blocks();
+    for (int i = planes.Begin(block); i < planes.End(block); ++i) {
+      plane_.template Fill<kBytes>(bottom_ + i * shape_.height * shape_.width);
+      for (int m = 0; m < shape_.multiplier; ++m) { RunPlane<kBytes>(i, m); }
+    }
+  }
+
+ private:
+  template <int kBytes>
+  CAFFE_INLINE void RunPlane(int bottom_plane, int m) {
+    const int count = shape_.top_height * shape_.top_width;
+    const int k = bottom_plane % shape_.channels * shape_.multiplier + m;
+    const Dtype* filter = weight_ + k * shape_.kernel_h * shape_.kernel_w;
+    const Dtype bias = bias_ ? bias_[k] : Dtype(0);
+    Dtype* to = top_ + (bottom_plane * shape_.multiplier + m) * count;
+    for (int row = 0; row < shape_.top_height; ++row) {
+      const int done = row * shape_.top_width;
+      SumRowOfPlane<Dtype, kBytes>(plane_.WindowRow(row), taps_, filter, bias,
+          shape_.top_width, count - done, &spare_[0], to + done);
+    }
+  }
+
+  const DepthwiseShape shape_;
+  const Dtype* const bottom_;
+  const Dtype* const weight_;
+  const Dtype* const bias_;
+  Dtype* const top_;
+  PaddedPlane<Dtype> plane_;
+  const Taps taps_;
+  std::vector<Dtype> spare_;
+};
+
+// The gradient of one channel of the bottom: each value collects from the
+// windows over it.
+template <typename Dtype>
+class BottomGradient {
+ public:
+  BottomGradient(const DepthwiseShape& shape, const TopPlanes<Dtype>& top)
+      : shape_(shape),
+        row_room_(Widest<Dtype>::RoundUp(shape.width)),
+        sums_(shape.stride_w * row_room_) {
+    for (int y = 0; y < shape.stride_h; ++y) {
+      for (int x = 0; x < shape.stride_w; ++x) {
+        windows_.push_back(top.WindowsOver((y + shape.pad_h) % shape.stride_h,
+            (x + shape.pad_w) % shape.stride_w));
       }
     }
   }
 
-  // The values under the first tap of the first window of a row of the top.
-  const Dtype* WindowRow(int top_row) const {
-    return &values_[top_row * shape_.stride_h * row_size_];
-  }
-
-  // How far from there the values under each tap are.
-  Taps AllTaps() const {
-    Taps taps;
-    for (int t = 0; t < shape_.kernel_h * shape_.kernel_w; ++t) {
-      const int row = t / shape_.kernel_w * shape_.dilation_h;
-      const int column = t % shape_.kernel_w * shape_.dilation_w;
-      taps.Add(row * row_size_ + column % shape_.stride_w * phase_width_
-          + column / shape_.stride_w, t);
-    }
-    return taps;
-  }
-
- private:
-  const DepthwiseShape shape_;
-  const vector<PhaseColumns> phases_;
-  int phase_width_;
-  int row_size_;
-  int rows_;
-  vector<Dtype> values_;
-};
-
-// Planes of the top's gradient, their rows with zeros before and after.
-template <typename Dtype>
-class TopPlanes {
- public:
-  TopPlanes(const DepthwiseShape& shape, int planes, int before, int after)
-      : shape_(shape), before_(before) {
-    row_size_ = before + Step<Dtype>::RoundUp(shape.top_width) + after;
-    values_.resize(planes * shape.top_height * row_size_, Dtype(0));
-  }
-
-  // Copies as many planes as there is room for.
-  void Fill(const Dtype* planes) {
-    const int rows = values_.size() / row_size_;
-    for (int row = 0; row < rows; ++row) {
-      const Dtype* from = planes + row * shape_.top_width;
-      std::copy(from, from + shape_.top_width,
-          &values_[row * row_size_ + before_]);
-    }
-  }
-
-  const Dtype* values() const { return &values_[0]; }
-
-  // Where the first value of a row is.
-  int RowOffset(int plane, int row) const {
-    return (plane * shape_.top_height + row) * row_size_ + before_;
-  }
-
- private:
-  const DepthwiseShape shape_;
-  const int before_;
-  int row_size_;
-  vector<Dtype> values_;
-};
-
-// The windows that have a row and a phase of the padded bottom under a tap,
-// as taps on the top's gradient.
-template <typename Dtype>
-Taps CollectWindows(const DepthwiseShape& shape, const TopPlanes<Dtype>& top,
-    int padded_row, int phase) {
-  Taps taps;
-  for (int m = 0; m < shape.multiplier; ++m) {
-    for (int p = 0; p < shape.kernel_h; ++p) {
-      const int from = padded_row - p * shape.dilation_h;
-      const int row = from / shape.stride_h;
-      if (from < 0 || from % shape.stride_h || row >= shape.top_height) {
+  template <int kBytes>
+  CAFFE_INLINE void Run(const TopPlanes<Dtype>& top, const Dtype* filters,
+      Dtype* bottom_diff) {
+    for (int y = 0; y < shape_.height; ++y) {
+      const Taps* windows =
+          &windows_[y % shape_.stride_h * shape_.stride_w];
+      const int row = (y + shape_.pad_h) / shape_.stride_h;
+      Dtype* to = bottom_diff + y * shape_.width;
+      if (shape_.stride_w == 1) {
+        SumRowOfPlane<Dtype, kBytes>(top.At(0, row, shape_.pad_w), *windows,
+            filters, Dtype(0), shape_.width,
+            (shape_.height - y) * shape_.width, &sums_[0], to);
         continue;
       }
-      for (int q = 0; q < shape.kernel_w; ++q) {
-        const int column = q * shape.dilation_w;
-        if (column % shape.stride_w != phase) { continue; }
-        taps.Add(top.RowOffset(m, row) - column / shape.stride_w,
-            (m * shape.kernel_h + p) * shape.kernel_w + q);
+      for (int x = 0; x < std::min(shape_.stride_w, shape_.width); ++x) {
+        const int count = (shape_.width - x - 1) / shape_.stride_w + 1;
+        SumRow<Dtype, kBytes>(
+            top.At(0, row, (x + shape_.pad_w) / shape_.stride_w), windows[x],
+            filters, Dtype(0), count, &sums_[x * row_room_]);
       }
+      Merge(to);
     }
   }
-  return taps;
-}
+
+ private:
+  // Every column has its sums among those of its remainder by the stride.
+  CAFFE_INLINE void Merge(Dtype* to) const {
+    if (shape_.stride_w == 2) {
+      const Dtype* const halves[] = {&sums_[0], &sums_[row_room_]};
+      MergeTwo(halves, shape_.width, to);
+      return;
+    }
+    for (int x = 0; x < shape_.width; ++x) {
+      to[x] = sums_[x % shape_.stride_w * row_room_ + x / shape_.stride_w];
+    }
+  }
+
+  const DepthwiseShape shape_;
+  const int row_room_;
+  std::vector<Dtype> sums_;
+  std::vector<Taps> windows_;
+};
+
+template <typename Dtype>
+class BackwardWorker {
+ public:
+  BackwardWorker(const DepthwiseShape& shape, const Dtype* bottom,
+      const Dtype* top_diff, const Dtype* weight, Dtype* bottom_diff,
+      Dtype* weight_diff, Dtype* bias_diff)
+      : shape_(shape), bottom_(bottom), top_diff_(top_diff), weight_(weight),
+        bottom_diff_(bottom_diff), weight_diff_(weight_diff),
+        bias_diff_(bias_diff), plane_(shape), top_(shape),
+        taps_(plane_.AllTaps()), gradient_(shape, top_),
+        sums_(blocks().per_block() * SumsOfChannel()) {}
+
+  // A block is of channels, each of all images: the sums over the images are
+  // one thread's, so that their order is always the same.
+  PlaneBlocks blocks() const {
+    return PlaneBlocks(shape_.channels, shape_.height * shape_.width);
+  }
+
+  template <int kBytes>
+  CAFFE_INLINE void Run(int block) {
+    const int begin = blocks().Begin(block), end = blocks().End(block);
+    std::fill(sums_.begin(), sums_.end(), Dtype(0));
+    for (int n = 0; n < shape_.num; ++n) {
+      for (int c = begin; c < end; ++c) {
+        RunPlane<kBytes>(n, c, &sums_[(c - begin) * SumsOfChannel()]);
+      }
+    }
+    if (weight_diff_) { AddToWeights(begin, end); }
+  }
+
+ private:
+  CAFFE_INLINE int kernel_count() const {
+    return shape_.kernel_h * shape_.kernel_w;
+  }
+  CAFFE_INLINE int top_count() const {
+    return shape_.top_height * shape_.top_width;
+  }
+  CAFFE_INLINE int SumsOfChannel() const {
+    return shape_.multiplier * kernel_count() * Widest<Dtype>::kLanes;
+  }
+
+  template <int kBytes>
+  CAFFE_INLINE void RunPlane(int n, int c, Dtype* sums) {
+    const int i = n * shape_.channels + c;
+    const int bottom_place = i * shape_.height * shape_.width;
+    const Dtype* top_diff = top_diff_ + i * shape_.multiplier * top_count();
+    top_.template Fill<kBytes>(top_diff);
+    if (bottom_diff_) {
+      gradient_.template Run<kBytes>(top_,
+          weight_ + c * shape_.multiplier * kernel_count(),
+          bottom_diff_ + bottom_place);
+    }
+    if (weight_diff_) {
+      plane_.template Fill<kBytes>(bottom_ + bottom_place);
+      AddWindows<kBytes>(sums);
+    }
+    if (bias_diff_) { AddToBiases(c, top_diff); }
+  }
+
+  template <int kBytes>
+  CAFFE_INLINE void AddWindows(Dtype* sums) {
+    for (int m = 0; m < shape_.multiplier; ++m) {
+      const RowPairs<Dtype> rows = {
+          plane_.WindowRow(0), plane_.window_step(), top_.At(m, 0, 0),
+          top_.row_size(), shape_.top_height, shape_.top_width};
+      AddProducts<Dtype, kBytes>(rows, taps_,
+          sums + m * kernel_count() * Widest<Dtype>::kLanes);
+    }
+  }
+
+  void AddToWeights(int begin, int end) {
+    const int lanes = Widest<Dtype>::kLanes;
+    const int weights = shape_.multiplier * kernel_count();
+    for (int j = 0; j < (end - begin) * weights * lanes; ++j) {
+      weight_diff_[begin * weights + j / lanes] += sums_[j];
+    }
+  }
+
+  void AddToBiases(int c, const Dtype* top_diff) {
+    for (int m = 0; m < shape_.multiplier; ++m) {
+      Dtype sum = 0;
+      for (int j = 0; j < top_count(); ++j) { sum += *top_diff++; }
+      bias_diff_[c * shape_.multiplier + m] += sum;
+    }
+  }
+
+  const DepthwiseShape shape_;
+  const Dtype* const bottom_;
+  const Dtype* const top_diff_;
+  const Dtype* const weight_;
+  Dtype* const bottom_diff_;
+  Dtype* const weight_diff_;
+  Dtype* const bias_diff_;
+  PaddedPlane<Dtype> plane_;
+  TopPlanes<Dtype> top_;
+  const Taps taps_;
+  BottomGradient<Dtype> gradient_;
+  std::vector<Dtype> sums_;
+};
 
 }  // namespace
 
 template <typename Dtype>
 void depthwise_forward_cpu(const DepthwiseShape& shape, const Dtype* bottom,
     const Dtype* weight, const Dtype* bias, Dtype* top) {
-  const int kernel = shape.kernel_h * shape.kernel_w;
-  PaddedPlane<Dtype> plane(shape);
-  const Taps taps = plane.AllTaps();
-  for (int i = 0; i < shape.num * shape.channels; ++i) {
-    plane.Fill(bottom + i * shape.height * shape.width);
-    for (int m = 0; m < shape.multiplier; ++m) {
-      const int k = i % shape.channels * shape.multiplier + m;
-      for (int row = 0; row < shape.top_height; ++row) {
-        SumTaps(plane.WindowRow(row), taps, weight + k * kernel,
-            bias ? bias[k] : Dtype(0), shape.top_width, top);
-        top += shape.top_width;
-      }
-    }
-  }
+  const ForwardWorker<Dtype> worker(shape, bottom, weight, bias, top);
+  RunBlocks(worker, worker.blocks().count(), CountMultiplications(shape));
 }
 
 template <typename Dtype>
-void depthwise_backward_bottom_cpu(const DepthwiseShape& shape,
-    const Dtype* top_diff, const Dtype* weight, Dtype* bottom_diff) {
-  const int stride = shape.stride_w;
-  const int planes = shape.multiplier;
-  const int kernel = shape.kernel_h * shape.kernel_w;
-  const int before = (shape.kernel_w - 1) * shape.dilation_w / stride;
-  // As far as the bottom goes beyond the last window, and a step.
-  const int after = (shape.pad_w + shape.width) / stride
-      + Step<Dtype>::kLanes;
-  TopPlanes<Dtype> top(shape, planes, before, after);
-  const vector<PhaseColumns> phases = PhaseColumns::All(shape);
-  vector<Taps> windows;
-  for (int i = 0; i < shape.height * stride; ++i) {
-    windows.push_back(CollectWindows(shape, top,
-        i / stride + shape.pad_h, i % stride));
-  }
-  vector<Dtype> sums(shape.width);
-  for (int i = 0; i < shape.num * shape.channels; ++i) {
-    top.Fill(top_diff + i * planes * shape.top_height * shape.top_width);
-    const Dtype* filters = weight + i % shape.channels * planes * kernel;
-    for (int y = 0; y < shape.height; ++y) {
-      for (int phase = 0; phase < stride; ++phase) {
-        const PhaseColumns& place = phases[phase];
-        Dtype* to = stride == 1 ? bottom_diff : &sums[0];
-        SumTaps(top.values() + place.begin, windows[y * stride + phase],
-            filters, Dtype(0), place.count, to);
-        if (stride == 1) { continue; }
-        for (int j = 0; j < place.count; ++j) {
-          bottom_diff[place.column + j * stride] = sums[j];
-        }
-      }
-      bottom_diff += shape.width;
-    }
-  }
-}
-
-template <typename Dtype>
-void depthwise_backward_weight_cpu(const DepthwiseShape& shape,
-    const Dtype* bottom, const Dtype* top_diff, Dtype* weight_diff) {
-  const int lanes = Step<Dtype>::kLanes;
-  const int kernel = shape.kernel_h * shape.kernel_w;
-  PaddedPlane<Dtype> plane(shape);
-  TopPlanes<Dtype> top(shape, 1, 0, 0);
-  const Taps taps = plane.AllTaps();
-  vector<Dtype> sums(kernel * lanes);
-  for (int i = 0; i < shape.num * shape.channels * shape.multiplier; ++i) {
-    if (i % shape.multiplier == 0) {
-      plane.Fill(bottom + i / shape.multiplier * shape.height * shape.width);
-    }
-    top.Fill(top_diff + i * shape.top_height * shape.top_width);
-    std::fill(sums.begin(), sums.end(), Dtype(0));
-    for (int row = 0; row < shape.top_height; ++row) {
-      AddProducts(plane.WindowRow(row), taps,
-          top.values() + top.RowOffset(0, row), shape.top_width, &sums[0]);
-    }
-    const int k = i % (shape.channels * shape.multiplier);
-    for (int j = 0; j < kernel * lanes; ++j) {
-      weight_diff[k * kernel + j / lanes] += sums[j];
-    }
-  }
-}
-
-template <typename Dtype>
-void depthwise_backward_bias_cpu(const DepthwiseShape& shape,
-    const Dtype* top_diff, Dtype* bias_diff) {
-  const int top_channels = shape.channels * shape.multiplier;
-  const int top_count = shape.top_height * shape.top_width;
-  for (int i = 0; i < shape.num * top_channels; ++i) {
-    Dtype sum = 0;
-    for (int j = 0; j < top_count; ++j) { sum += *top_diff++; }
-    bias_diff[i % top_channels] += sum;
-  }
+void depthwise_backward_cpu(const DepthwiseShape& shape, const Dtype* bottom,
+    const Dtype* top_diff, const Dtype* weight, Dtype* bottom_diff,
+    Dtype* weight_diff, Dtype* bias_diff) {
+  const BackwardWorker<Dtype> worker(shape, bottom, top_diff, weight,
+      bottom_diff, weight_diff, bias_diff);
+  RunBlocks(worker, worker.blocks().count(), 2 * CountMultiplications(shape));
 }
 
 #define INSTANTIATE_DEPTHWISE_CPU(Dtype) \
   template void depthwise_forward_cpu<Dtype>(const DepthwiseShape& shape, \
       const Dtype* bottom, const Dtype* weight, const Dtype* bias, \
       Dtype* top); \
-  template void depthwise_backward_bottom_cpu<Dtype>( \
-      const DepthwiseShape& shape, const Dtype* top_diff, \
-      const Dtype* weight, Dtype* bottom_diff); \
-  template void depthwise_backward_weight_cpu<Dtype>( \
-      const DepthwiseShape& shape, const Dtype* bottom, \
-      const Dtype* top_diff, Dtype* weight_diff); \
-  template void depthwise_backward_bias_cpu<Dtype>( \
-      const DepthwiseShape& shape, const Dtype* top_diff, Dtype* bias_diff)
+  template void depthwise_backward_cpu<Dtype>(const DepthwiseShape& shape, \
+      const Dtype* bottom, const Dtype* top_diff, const Dtype* weight, \
+      Dtype* bottom_diff, Dtype* weight_diff, Dtype* bias_diff)
 
 INSTANTIATE_DEPTHWISE_CPU(float);  // NOLINT(readability/function)
 INSTANTIATE_DEPTHWISE_CPU(double);  // NOLINT(readability/function)
