@@ -138,7 +138,8 @@ def finetune(request: FinetuneRequest, *, force: bool = False) -> FinetuneReport
     except NetError as error:
         error.where = error.where or str(origin.path or f"net '{origin.net.name}'")
         raise
-    start = find_start(request.weights, origin.net, out_dir, resolution.places)
+    published = origin.net if origin.path is None else None
+    start = find_start(request.weights, published, out_dir, resolution.places)
     texts = texts_of(nets, resolution, changes, start, command=request.command)
     if not force:
         check_free(out_dir, texts)

@@ -92,7 +92,8 @@ def open_origin(asked: str, variant: str | None = None) -> Origin:
     try:
         net = find_net(name, variant or behind or None)
     except TemplateError as error:
-        raise TemplateError(f"{error}; and there is no file '{asked}'") from error
+        also = f"; and there is no file '{asked}'" if behind == "" and variant is None else ""
+        raise TemplateError(f"{error}{also}") from error
     if net.task.name == "detection":
         raise UsageError(_no_detection(net.name))
     return Origin(net=_tuned(net))

@@ -10,12 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from caffeflow.errors import WeightsError
 from caffeflow.proto.binary import LayerArrays, write_caffemodel
 from caffeflow.proto.matching import Shape
 from caffeflow.render.catalog import Net
 from caffeflow.render.resolve import Places
 from caffeflow.weights.copying import CopyTable, copy_table, unusable
 from caffeflow.weights.formats import read_weights_file
+from caffeflow.weights.zoo import find_model
+from caffeflow.workflows.zoo import weights_path
+from caffeflow.workflows.zoo_files import zoo_dir
 
 _FEW: Final = 4
 _FOREIGN: Final = (".h5", ".npz", ".safetensors")
@@ -56,24 +60,36 @@ class Looked:
     written: list[Path] = field(default_factory=list)
 
 
-def find_start(asked: str | None, net: Net, out_dir: Path, places: Places) -> Start:
+def find_start(asked: str | None, net: Net | None, out_dir: Path, places: Places) -> Start:
     """Returns the weights that a user names, or a net's published ones.
 
     Args:
         asked: A file, or a name in the zoo.
-        net: The net.
+        net: The net of the catalogue; None for a prototxt of the user's.
         out_dir: Where the fine-tuning is written.
         places: How paths are written.
     """
-    if asked is not None:
-        path = Path(asked)
-        if path.suffix.lower() in _FOREIGN and path.is_file():
-            made = out_dir / _CONVERTED
-            return Start(path=path, written=places.written(made), converted=made)
-        if path.is_file():
-            return Start(path=path, written=places.written(path))
-        return Start(path=None, written=places.written(path), problem=f"{path}: there is no such file")
-    return Start(path=None, written="", problem="no weights to begin with; give them with --weights FILE")
+    text = asked or (net and _published_name(net))
+    if not text:
+        about = f"of {net.name} no published weights are known" if net else "no weights are given"
+        return Start(path=None, written="", problem=f"{about}; name a file with --weights")
+    try:
+        path = weights_path(text)
+    except WeightsError as error:
+        # The solver names the place where the file belongs, so that no training begins without it.
+        model = find_model(text)
+        place = zoo_dir() / model.file if model else Path(text)
+        return Start(path=None, written=places.written(place), problem=str(error))
+    if path.suffix.lower() in _FOREIGN:
+        made = out_dir / _CONVERTED
+        return Start(path=path, written=places.written(made), converted=made)
+    return Start(path=path, written=places.written(path))
+
+
+def _published_name(net: Net) -> str | None:
+    """Returns what the zoo calls the weights of a net, if it has them."""
+    model = find_model(f"{net.name}:{net.variant}" if net.variant else net.name)
+    return model.name if model else None
 
 
 def look_into(

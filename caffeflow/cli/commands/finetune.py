@@ -156,10 +156,9 @@ def _print(report: FinetuneReport) -> None:
     console.result(f"renamed: {renamed}")
     if report.frozen.layers:
         console.result(f"frozen: {', '.join(report.frozen.layers)}")
-    console.result(
-        f"wrote {report.out_dir}: {', '.join(path.name for path in report.paths)}\n"
-        f"next: caffeflow train --solver {report.solver}"
-    )
+    console.result(f"wrote {report.out_dir}: {', '.join(path.name for path in report.paths)}")
+    if not report.problem:
+        console.result(f"next: caffeflow train --solver {report.solver}")
 
 
 def _shapes(row: CopyRow) -> str:
