@@ -89,7 +89,7 @@ def _checks(checks: Sequence[Check]) -> str:
     rows = []
     for check in checks:
         found = f"{check.worst:.2g}" if check.worst is not None else f"not compared: {check.reason}"
-        rows.append((check.what, f"`{check.blob}`", found))
+        rows.append((check.what, f"`{check.blob}`" if check.blob else "", found))
     table = _table(("with", "blob", "worst difference"), rows)
     return (
         f"{table}\n\nDifferences are shares of the largest value; above {TOLERANCE:g} nothing would be here."

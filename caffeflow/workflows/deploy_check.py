@@ -34,7 +34,7 @@ class Check:
 
     Attributes:
         what: What was compared with what, on which input.
-        blob: Of the deployed net.
+        blob: Of the deployed net; empty if it is about all of them.
         worst: The largest difference, as a share of the largest value; None if it could not be compared.
         reason: Why not.
     """
@@ -134,7 +134,7 @@ def check_opencv(
     what = "OpenCV's importer"
     obstacle = find_obstacle(net.shapes)
     if obstacle is not None:
-        return [Check(what=what, blob=blob, worst=None, reason=obstacle) for blob in blobs]
+        return [Check(what=what, blob="", worst=None, reason=obstacle)]
     makers = _last_makers(net.graph)
     feeds = {name: (values,) for name, values in inputs.items()}
     arrays = {name: values.numpy() for name, values in inputs.items()}

@@ -112,7 +112,11 @@ def find_entry(
     record = settings.record or (record_shape(layer)[:3] if has_records else None)
     if record is None:
         record = _guessed_record(transform, mean_image, fixed, first_channels)
-        note(f"source '{source}' is not here: records are taken to be {'x'.join(map(str, record))}")
+        shown = "x".join(map(str, record))
+        note(
+            f"source '{source}' is not here: pictures are taken to be made {shown} before they are cropped;"
+            " if that is not so, say with --record CxHxW"
+        )
     shape = _shape_at_input(layer, transform, record)
     mode, values = _resize(layer, manifest, record, has_resize_param=transform.resize is not None)
     return Entry(
