@@ -75,7 +75,7 @@ def fold_bn(request: FoldRequest) -> FoldReport:
         DataError: The dataset cannot be read.
         CheckError: The outputs differ.
     """
-    from caffeflow.engine.synthetic import synthetic_feeds
+    from caffeflow.engine.typical_input import typical_feeds
 
     opened = open_net(request.ask)
     prototxt, caffemodel = _out_files(request, opened)
@@ -87,7 +87,7 @@ def fold_bn(request: FoldRequest) -> FoldReport:
         raise UsageError(f"{opened.net_file.path}: there is nothing to fold: {why}")
     before = loaded(opened, layers)
     after = loaded(replace(opened, net=folded.net, graph=build_graph(folded.net)), folded.layers)
-    batches = [synthetic_feeds(before, seed=seed) for seed in _SEEDS]
+    batches = [typical_feeds(before, seed=seed) for seed in _SEEDS]
     ran_on = (f"{len(_SEEDS)} made-up batches",)
     worst = require_same(
         compare_nets(before, after, batches), what="the folded net", tolerance=request.tolerance

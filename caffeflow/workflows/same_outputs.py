@@ -1,6 +1,7 @@
 """Whether two nets compute the same: both run on the same batches, and their outputs are compared.
 
-The one rule to know: a difference is measured in shares of the largest value. Where an output jumps on a
+The one rule to know: a difference is measured in shares of the largest value, and both nets run in double
+precision, since single precision's rounding alone would drive deep nets apart. Where an output jumps on a
 tie (boxes found, the best class), what it is made from is compared in its place; where it hides
 differences (probabilities near 1), what it is made from is compared as well.
 """
@@ -9,15 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from caffeflow.errors import CheckError, NetError
 from caffeflow.proto.graph import Node
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from caffeflow.engine.net import Net
     from caffeflow.engine.training import Feeds
 
@@ -60,7 +60,7 @@ class Difference:
 
 
 def compare_nets(
-    before: Net, after: Net, batches: Iterable[Feeds], *, pairs: Pairs | None = None
+    before: Net, after: Net, batches: Iterable[Feeds], *, pairs: Pairs | None = None, is_double: bool = True
 ) -> list[Difference]:
     """Returns how far the outputs of two nets are from each other.
 
@@ -69,22 +69,26 @@ def compare_nets(
         after: Another; its fed layers make blobs of the same names and shapes, perhaps fewer.
         batches: Tops of the first net's fed layers.
         pairs: What to compare; None: the first net's outputs.
+        is_double: Whether both compute in double precision.
 
     Raises:
         NetError: A net has no such blob, or the other one's has another shape.
     """
+    from caffeflow.engine.double_precision import double_precision, in_double
     from caffeflow.engine.training import FusedExecutor
 
     chosen = list(pairs) if pairs is not None else output_pairs(before, after)
     one = FusedExecutor(before, keep=[blob for blob, _ in chosen])
     other = FusedExecutor(after, keep=[blob for _, blob in chosen])
     found = [(0.0, 0.0)] * len(chosen)
-    for feeds in batches:
-        ours = one.forward(feeds).outputs
-        theirs = other.forward(feeds_for(after, before, feeds)).outputs
-        for place, (mine, its) in enumerate(chosen):
-            largest, worst = _distance(mine, ours[mine], theirs[its])
-            found[place] = (_most(found[place][0], largest), _most(found[place][1], worst))
+    with double_precision(before, after) if is_double else nullcontext():
+        for batch in batches:
+            feeds = in_double(batch) if is_double else batch
+            ours = one.forward(feeds).outputs
+            theirs = other.forward(feeds_for(after, before, feeds)).outputs
+            for place, (mine, its) in enumerate(chosen):
+                largest, worst = _distance(mine, ours[mine], theirs[its])
+                found[place] = (_most(found[place][0], largest), _most(found[place][1], worst))
     return [
         Difference(blob=blob, largest=largest, worst=worst)
         for (blob, _), (largest, worst) in zip(chosen, found, strict=True)
@@ -135,11 +139,11 @@ def feeds_for(net: Net, source: Net, feeds: Feeds) -> Feeds:
     Raises:
         NetError: The other net reads a blob that the first one was not given.
     """
-    blobs: dict[str, Tensor] = {}
+    blobs: dict[str, Any] = {}
     for layer in source.fed:
         names = [value.blob for value in layer.facts.node.tops]
         blobs.update(zip(names, feeds[layer.name], strict=True))
-    found: dict[str, tuple[Tensor, ...]] = {}
+    found: dict[str, tuple[Any, ...]] = {}
     for layer in net.fed:
         names = [value.blob for value in layer.facts.node.tops]
         missing = [name for name in names if name not in blobs]
@@ -159,7 +163,7 @@ def _compared(blob: str, node: Node, there: Mapping[str, Node]) -> list[tuple[st
     return itself + [(one.blob, other.blob) for one, other in zip(mine, its, strict=True)]
 
 
-def _distance(blob: str, ours: Tensor, theirs: Tensor) -> tuple[float, float]:
+def _distance(blob: str, ours: Any, theirs: Any) -> tuple[float, float]:
     """Returns the largest absolute value and difference; nan if anything is not finite."""
     if ours.shape != theirs.shape:
         raise NetError(
