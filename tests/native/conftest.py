@@ -36,7 +36,7 @@ def ssd_caffe() -> NativeCaffe:
     found = find_ssd_caffe()
     if found is None:
         pytest.skip(
-            f"no build of the SSD fork: {SSD_TREE} names none (a folder with tools/caffe, tools/python)"
+            f"no build of the SSD fork: {SSD_TREE} names none (a built tree, or a folder with tools/caffe)"
         )
     return found
 

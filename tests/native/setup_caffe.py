@@ -10,28 +10,30 @@ why, and the native tests are passed over with that reason.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from caffeflow import system
 from tests.support.native import CACHE, MARKER, REASON, SUITE, NativeCaffe, environment
+from tests.support.native_setup import (
+    LOG,
+    CannotHaveItError,
+    alone,
+    find_program,
+    install_package,
+    logged,
+    mirrors,
+    say,
+)
 
 PACKAGES: Final = ("caffe", "python3-caffe", "libopenblas0-pthread")
 PROGRAMS: Final = ("caffe", "convert_imageset", "compute_image_mean")
-LOG: Final = CACHE / "setup.log"
-
-
-class CannotHaveItError(Exception):
-    """This machine cannot have Debian 11's Caffe; the text says why."""
 
 
 def main() -> int:
@@ -39,18 +41,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Set up Debian 11's Caffe in the cache.")
     parser.add_argument("--force", action="store_true", help="make it anew")
     force = parser.parse_args().force
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with _alone():
+    with alone(SUITE):
         caffe = NativeCaffe(CACHE / SUITE)
         if force or not (caffe.tree / MARKER).is_file():
             try:
                 _make(caffe.tree)
             except CannotHaveItError as error:
                 REASON.write_text(f"{error}\n")
-                _say(f"native tests will be PASSED OVER: no real Caffe here: {error}")
+                say(f"native tests will be PASSED OVER: no real Caffe here: {error}")
                 return 0
         REASON.unlink(missing_ok=True)
-        _say(f"real Caffe: {caffe.tool('caffe')} ({caffe.facts()['packages']['caffe']})")
+        say(f"real Caffe: {caffe.tool('caffe')} ({caffe.facts()['packages']['caffe']})")
     return 0
 
 
@@ -58,7 +59,7 @@ def _make(tree: Path) -> None:
     if os.geteuid() != 0:
         raise CannotHaveItError("setting it up needs root (debootstrap)")
     LOG.write_text("")
-    _say(f"setting up Debian 11's Caffe in {tree} (about 90 s and 0.8 GB; log: {LOG})")
+    say(f"setting up Debian 11's Caffe in {tree} (about 90 s and 0.8 GB; log: {LOG})")
     start = time.monotonic()
     new = Path(tempfile.mkdtemp(prefix=f"{SUITE}.unfinished-", dir=CACHE))
     try:
@@ -71,73 +72,40 @@ def _make(tree: Path) -> None:
         _replace(tree, new)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    _say(f"done in {time.monotonic() - start:.0f} s")
+    say(f"done in {time.monotonic() - start:.0f} s")
 
 
 def _bootstrap(tree: Path) -> None:
     program = _debootstrap()
-    mirrors = list(dict.fromkeys(_mirrors()))
-    if not mirrors:
-        raise CannotHaveItError("/etc/apt names no Debian mirror")
-    for mirror in mirrors:
+    given = mirrors()
+    for mirror in given:
         # ca-certificates: apt inside the tree must be able to read an https mirror, too.
         words = ["--variant=minbase", "--include=ca-certificates", SUITE, str(tree), mirror]
-        if _logged([program, *words]):
+        if logged([program, *words]):
             return
         shutil.rmtree(tree)
         tree.mkdir(mode=0o755)
-    raise CannotHaveItError(
-        f"debootstrap failed with each of {len(mirrors)} mirror(s) of /etc/apt; see {LOG}"
-    )
+    raise CannotHaveItError(f"debootstrap failed with each of {len(given)} mirror(s) of /etc/apt; see {LOG}")
 
 
 def _debootstrap() -> str:
-    search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
-    if not shutil.which("debootstrap", path=search):
-        apt = shutil.which("apt-get", path=search)
-        if not apt:
-            raise CannotHaveItError("there is no debootstrap, and no apt-get to install it")
-        _logged([apt, "update"])
-        _logged([apt, "install", "--yes", "--no-install-recommends", "debootstrap"])
-    program = shutil.which("debootstrap", path=search)
+    if not find_program("debootstrap"):
+        install_package("debootstrap")
+    program = find_program("debootstrap")
     if not program:
         raise CannotHaveItError(f"debootstrap is missing and could not be installed; see {LOG}")
     return program
-
-
-def _mirrors() -> Iterator[str]:
-    """Yields the addresses that this machine's apt gets Debian's packages from."""
-    for path in sorted([Path("/etc/apt/sources.list"), *Path("/etc/apt/sources.list.d").glob("*")]):
-        for line in path.read_text().splitlines() if path.is_file() else ():
-            words = line.split()
-            addresses: Sequence[str] = ()
-            if path.suffix == ".sources" and words[:1] == ["URIs:"]:
-                addresses = words[1:]
-            elif path.suffix == ".list" and words[:1] == ["deb"]:
-                addresses = [word for word in words if "://" in word]
-            for address in addresses:
-                yield from _complete_archives(address)
-
-
-def _complete_archives(address: str) -> Iterator[str]:
-    """Yields an address of Debian's main archive; security and other people's have no complete suite."""
-    if address.startswith("mirror+file:"):  # cloud images keep a list of their own
-        for line in Path(address.removeprefix("mirror+file:")).read_text().splitlines():
-            for given in line.split()[:1]:
-                yield from _complete_archives(given)
-    elif (name := address.rstrip("/").rsplit("/", 1)[-1]).startswith("debian") and "security" not in name:
-        yield address
 
 
 def _install(tree: Path) -> None:
     quiet = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     inside = ["chroot", str(tree), "env", *(f"{name}={value}" for name, value in quiet.items()), "apt-get"]
     install = [*inside, "install", "--yes", "--no-install-recommends", *PACKAGES]
-    if not _logged([*inside, "update"]) or not _logged(install):
+    if not logged([*inside, "update"]) or not logged(install):
         raise CannotHaveItError(
             f"apt-get inside the new tree could not install {', '.join(PACKAGES)}; see {LOG}"
         )
-    _logged([*inside, "clean"])
+    logged([*inside, "clean"])
     shutil.rmtree(tree / "var/lib/apt/lists", ignore_errors=True)
 
 
@@ -185,34 +153,6 @@ def _replace(tree: Path, new: Path) -> None:
         tree.rename(old)
         shutil.rmtree(old)
     new.rename(tree)
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Waits until no other process sets the tree up."""
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for left in CACHE.glob(f"{SUITE}.*-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        yield
-
-
-def _logged(command: Sequence[str]) -> bool:
-    """Runs a command with its output going to the log, and returns whether it succeeded."""
-    started = []
-    with LOG.open("a") as log:
-        log.write(f"$ {' '.join(command)}\n")
-        try:
-            code = system.follow(command, lambda line: print(line, file=log), on_start=started.append)
-        finally:  # Ctrl-C reaches this process alone
-            for process in started:
-                process.kill()
-        log.write(f"exit code {code}\n")
-    return code == 0
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ source package; each is copied, and never written to.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -16,19 +15,18 @@ import pytest
 from caffeflow.native.patches.print_statements import is_python_3
 from caffeflow.native.patching import apply, plan, status, undo
 from caffeflow.native.tree import Tree, open_tree
+from tests.support.native import TREES, named_trees
 from tests.support.trees import contents
 
 pytestmark = pytest.mark.native
 
-NAMED: Final = "CAFFEFLOW_TREES"
-TREES: Final = [Path(path) for path in os.environ.get(NAMED, "").split(os.pathsep) if path]
 SCRIPTS: Final = ("tools/extra/*.py*", "scripts/*.py", "data/**/*.py", "examples/**/*.py", "python/**/*.py")
 
 
-@pytest.fixture(params=TREES or [None], ids=lambda path: path.name if path else "none")
+@pytest.fixture(params=named_trees() or [None], ids=lambda path: path.name if path else "none")
 def tree(request: pytest.FixtureRequest, tmp_path: Path) -> Tree:
     if request.param is None:
-        pytest.skip(f"no trees to patch; name unpacked ones in {NAMED}")
+        pytest.skip(f"no trees to patch; name unpacked ones in {TREES}")
     return open_tree(Path(shutil.copytree(request.param, tmp_path / "tree", symlinks=True)))
 
 

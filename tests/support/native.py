@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from caffeflow import system
 
 SUITE: Final = "bullseye"
@@ -21,6 +23,9 @@ MARKER: Final = "caffeflow.json"
 # Read when this module is imported, because the tests are given a HOME of their own afterwards.
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "caffeflow" / "native"
 REASON: Final = CACHE / "why-missing.txt"
+SOURCE: Final = CACHE / "debian-source"
+SOURCE_REASON: Final = CACHE / "why-no-source.txt"
+TREES: Final = "CAFFEFLOW_TREES"
 SSD_TREE: Final = "CAFFEFLOW_SSD_CAFFE"
 
 Report = Callable[[str, str], None]
@@ -43,7 +48,12 @@ class NativeCaffe:
         return facts
 
     def run(self, name: str, *arguments: str | Path, cwd: Path | None = None, threads: int = 1) -> str:
-        """Runs a tool to its end and returns its output; one thread, so that numbers repeat."""
+        """Runs a tool to its end and returns its output; one thread, so that numbers repeat.
+
+        A test that asks for a tool beside `caffe` that this build has not is passed over.
+        """
+        if name != "caffe" and not self.tool(name).exists():
+            pytest.skip(f"{self.tree} has no tools/{name}")
         done = system.run([self.tool(name), *arguments], cwd=cwd, env=environment(threads=threads))
         assert done.returncode == 0, f"{name} ended with {done.returncode}:\n{done.output[-4000:]}"
         return done.output
@@ -66,11 +76,25 @@ def find_native_caffe() -> NativeCaffe | None:
 
 
 def find_ssd_caffe() -> NativeCaffe | None:
-    """Returns the SSD fork that the environment names: a folder with `tools/caffe` and `tools/python`."""
-    return NativeCaffe(Path(os.environ[SSD_TREE])) if os.environ.get(SSD_TREE) else None
+    """Returns the SSD fork that the environment names.
+
+    It is a tree that `caffeflow caffe build` built, or any folder with `tools/caffe`; what also has
+    `tools/python` can be asked layer by layer.
+    """
+    named = os.environ.get(SSD_TREE)
+    if not named:
+        return None
+    root = Path(named).resolve()
+    built = [root / folder for folder in ("", "build", "cmake_build")]
+    return NativeCaffe(next((each for each in built if (each / "tools/caffe").is_file()), root))
 
 
-def why_missing() -> str:
+def named_trees() -> list[Path]:
+    """Returns the Caffe trees that the environment names, folder after folder, as PATH does."""
+    return [Path(path) for path in os.environ.get(TREES, "").split(os.pathsep) if path]
+
+
+def why_missing(what: str = "real Caffe", file: Path = REASON) -> str:
     """Returns the reason to show for tests that are passed over."""
-    reason = REASON.read_text().strip() if REASON.is_file() else "it was never set up: run make test-native"
-    return f"no real Caffe here: {reason}"
+    reason = file.read_text().strip() if file.is_file() else "it was never set up: run make test-native"
+    return f"no {what} here: {reason}"

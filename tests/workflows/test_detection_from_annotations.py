@@ -5,34 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
 import pytest
 
 from caffeflow.cli.main import run
 from caffeflow.workflows.run_folder import read_record
-from tests.support.detection_project import Scene, scenes
-
-NAMES = {1: "ball", 2: "cube"}
-
-
-def write_voc(root: Path, made: list[Scene], val: int) -> None:
-    """Writes scenes in VOC's layout; the last `val` are its val set."""
-    for folder in ("JPEGImages", "Annotations", "ImageSets/Main"):
-        (root / folder).mkdir(parents=True)
-    for number, scene in enumerate(made):
-        height, width, _ = scene.image.shape
-        cv2.imwrite(str(root / f"JPEGImages/im{number:03d}.jpg"), scene.image)
-        objects = "".join(
-            f"<object><name>{NAMES[label]}</name><difficult>{int(difficult)}</difficult><bndbox>"
-            f"<xmin>{round(xmin * width)}</xmin><ymin>{round(ymin * height)}</ymin>"
-            f"<xmax>{round(xmax * width)}</xmax><ymax>{round(ymax * height)}</ymax></bndbox></object>"
-            for label, xmin, ymin, xmax, ymax, difficult in scene.boxes
-        )
-        size = f"<size><width>{width}</width><height>{height}</height><depth>3</depth></size>"
-        (root / f"Annotations/im{number:03d}.xml").write_text(f"<annotation>{size}{objects}</annotation>")
-    names = [f"im{number:03d}\n" for number in range(len(made))]
-    (root / "ImageSets/Main/train.txt").write_text("".join(names[:-val]))
-    (root / "ImageSets/Main/val.txt").write_text("".join(names[-val:]))
+from tests.support.detection_project import scenes
+from tests.support.voc_scenes import NAMES, write_voc
 
 
 @pytest.mark.slow
