@@ -115,7 +115,10 @@ def deploy_body_of(body: NetParameter, entry: Entry) -> NetParameter:
 
 
 def with_data(body: NetParameter, entry: Entry, data: Iterable[LayerParameter]) -> NetParameter:
-    """Returns a net of a body and layers for its images, whose tops are `data` and perhaps `label`."""
+    """Returns a net of a body and layers for its images, whose tops are `data` and perhaps `label`.
+
+    Data layers get the name that the net's own had, and all get the blobs that the body reads.
+    """
     names = {"data": entry.images, "label": entry.label or _LABEL}
     joined = []
     for layer in data:
@@ -123,6 +126,8 @@ def with_data(body: NetParameter, entry: Entry, data: Iterable[LayerParameter]) 
         copy.CopyFrom(layer)
         for field in (copy.bottom, copy.top):
             field[:] = [names.get(blob, blob) for blob in field]
+        if not copy.bottom and len(copy.top) > 1 and not entry.is_deploy:
+            copy.name = entry.layers[0].name
         joined.append(copy)
     return _copy_of(body, [*joined, *body.layer])
 
@@ -171,7 +176,7 @@ def _scores_of(loss: LayerParameter, layers: Sequence[LayerParameter]) -> list[L
 
 def _without_labels(layers: Sequence[LayerParameter], entry: Entry, scores: str) -> list[LayerParameter]:
     """Leaves out what needs labels, and then what led only there."""
-    gone, kept = {entry.label}, []
+    gone, kept = {entry.label or _LABEL}, []
     orphans: set[str] = set()
     for layer in layers:
         if any(bottom in gone for bottom in layer.bottom) or is_loss(layer):
