@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from onnx import ModelProto, TensorProto, ValueInfoProto, helper
@@ -14,6 +15,7 @@ from caffeflow.errors import NetError, UsageError
 from caffeflow.export.detection_head import DetectionHead, find_head
 from caffeflow.export.onnx_graph import OnnxGraph
 from caffeflow.export.onnx_layer import WRITERS, OnnxLayer
+from caffeflow.export.onnx_merging import scales_to_merge
 from caffeflow.export.onnx_model import OnnxNet
 from caffeflow.export.onnx_refused import REFUSED
 from caffeflow.export.onnx_values import (
@@ -48,6 +50,7 @@ def export_onnx(
     opset: int = DEFAULT_OPSET,
     dynamic_batch: bool = False,
     keep: Collection[str] = (),
+    properties: Mapping[str, str] = MappingProxyType({}),
 ) -> OnnxNet:
     """Returns a deploy net with its weights as ONNX, checked.
 
@@ -57,6 +60,7 @@ def export_onnx(
         opset: The version of ONNX's operators.
         dynamic_batch: Whether the batch size is left open.
         keep: Names of blobs that are outputs besides the net's own.
+        properties: What else the file says of the net, in words of the caller's.
 
     Raises:
         UsageError: The opset is not one of `OPSETS`.
@@ -85,8 +89,10 @@ def export_onnx(
     body = OnnxGraph(opset, plan.values.names.values())
     _write_layers(plan, arrays, body)
     names = _name_outputs(plan, body)
+    frame = _frame(plan, body, names)
+    helper.set_model_props(frame, dict(properties))
     exported = OnnxNet(
-        frame=_frame(plan, body, names),
+        frame=frame,
         weights=body.weights,
         inputs={value.blob: plan.dims[value] for value in plan.inputs},
         outputs={name: plan.dims[value] for name, value in zip(names, outputs, strict=True)},
@@ -149,22 +155,31 @@ def _cut_head(graph: Graph, shapes: NetShapes) -> tuple[DetectionHead | None, tu
 
 
 def _write_layers(plan: _Plan, arrays: NetArrays, body: OnnxGraph) -> None:
-    name, dims = plan.values.name, plan.dims
+    merged = scales_to_merge(plan.graph, plan.parts, plan.outputs)
     for facts in plan.parts:
-        if facts.spec.type == INPUT:
+        if facts.spec.type == INPUT or facts in merged.values():
             continue
-        bottoms, tops = facts.node.bottoms, facts.node.tops
-        layer = OnnxLayer(
-            graph=body,
-            facts=facts,
-            arrays=arrays.by_layer.get(facts.name, ()),
-            bottoms=tuple(name(value) for value in bottoms),
-            tops=tuple(name(value) for value in tops),
-            bottom_dims=tuple(dims[value] for value in bottoms),
-            top_dims=tuple(dims[value] for value in tops),
-            phase=plan.graph.phase_of(facts.node),
-        )
+        layer = _layer(plan, facts, arrays, body)
+        scale = merged.get(facts.node.tops[0]) if facts.node.tops else None
+        if scale is not None:
+            behind = _layer(plan, scale, arrays, body)
+            layer = replace(layer, tops=behind.tops, scale=behind)
         WRITERS[facts.spec.type](layer)
+
+
+def _layer(plan: _Plan, facts: LayerFacts, arrays: NetArrays, body: OnnxGraph) -> OnnxLayer:
+    name, dims = plan.values.name, plan.dims
+    bottoms, tops = facts.node.bottoms, facts.node.tops
+    return OnnxLayer(
+        graph=body,
+        facts=facts,
+        arrays=arrays.by_layer.get(facts.name, ()),
+        bottoms=tuple(name(value) for value in bottoms),
+        tops=tuple(name(value) for value in tops),
+        bottom_dims=tuple(dims[value] for value in bottoms),
+        top_dims=tuple(dims[value] for value in tops),
+        phase=plan.graph.phase_of(facts.node),
+    )
 
 
 def _name_outputs(plan: _Plan, body: OnnxGraph) -> list[str]:

@@ -38,6 +38,7 @@ class OnnxLayer:
         bottom_dims: Their shapes; -1 for a size that changes with a batch size left open.
         top_dims: The same of the tops.
         phase: TRAIN or TEST.
+        scale: The Scale that a BatchNorm does the work of; its tops are then this layer's.
     """
 
     graph: OnnxGraph
@@ -48,6 +49,7 @@ class OnnxLayer:
     bottom_dims: tuple[Dims, ...]
     top_dims: tuple[Dims, ...]
     phase: str
+    scale: OnnxLayer | None = None
 
     @property
     def params(self) -> Any:

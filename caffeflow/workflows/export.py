@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from caffeflow.errors import UsageError, WeightsError
 from caffeflow.files import write_atomically
-from caffeflow.proto.binary import read_caffemodel
 from caffeflow.proto.text import located
+from caffeflow.workflows.bundle import MODEL_NAME
+from caffeflow.workflows.bundle_preprocess import PREPROCESS_NAME
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
 from caffeflow.workflows.same_outputs import Difference, require_same
 
@@ -30,7 +31,7 @@ class ExportRequest:
 
     Attributes:
         ask: The deploy net.
-        weights: Its weights.
+        weights: Its weights: a file or a name of the zoo; None: the folder's own, as a bundle has them.
         onnx: The file to write.
         opset: The version of ONNX's operators; None: the default.
         dynamic_batch: Whether the batch size is left open.
@@ -39,7 +40,7 @@ class ExportRequest:
     """
 
     ask: Ask
-    weights: Path
+    weights: str | None
     onnx: Path
     opset: int | None = None
     dynamic_batch: bool = False
@@ -84,19 +85,22 @@ def export(request: ExportRequest) -> ExportReport:
         CheckError: onnxruntime computes something else than the embedded engine.
     """
     from caffeflow.export.onnx_export import DEFAULT_OPSET, export_onnx
+    from caffeflow.weights.formats import read_weights
 
     files = _files(request.onnx)
     there = [path for path in files if path.exists()]
     if there and not request.force:
         raise UsageError(f"{there[0]}: is there already; replace it with --force, or choose another --onnx")
     opened = open_net(request.ask)
-    layers = read_caffemodel(request.weights)
-    with _naming_files(opened, request.weights):
+    weights = _weights_file(request)
+    layers = read_weights(weights)
+    with _naming_files(opened, weights):
         made = export_onnx(
             opened.net,
             layers,
             opset=DEFAULT_OPSET if request.opset is None else request.opset,
             dynamic_batch=request.dynamic_batch,
+            properties=_properties(request),
         )
     differences: list[Difference] = []
     if request.is_checked:
@@ -117,6 +121,24 @@ def export(request: ExportRequest) -> ExportReport:
         unused=made.unused,
         differences=tuple(differences),
     )
+
+
+def _weights_file(request: ExportRequest) -> Path:
+    """Returns the weights' file: the one named, else the one of a bundle."""
+    from caffeflow.workflows.zoo import weights_path
+
+    if request.weights is not None:
+        return weights_path(request.weights)
+    of_bundle = Path(request.ask.net) / MODEL_NAME
+    if not of_bundle.is_file():
+        raise UsageError(f"the weights of '{request.ask.net}' are not given; add --weights FILE")
+    return of_bundle
+
+
+def _properties(request: ExportRequest) -> dict[str, str]:
+    """Returns how pixels become input, word for word, where the net's folder says so."""
+    about = Path(request.ask.net) / PREPROCESS_NAME
+    return {"preprocess": about.read_text()} if about.is_file() else {}
 
 
 def _files(onnx: Path) -> tuple[Path, Path, Path]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     "export", epilog="Example: caffeflow export lenet --weights lenet.caffemodel --onnx lenet.onnx --check"
 )
 @click.argument("asked", metavar="NET|FILE|FOLDER")
-@click.option("--weights", type=options.FILE, required=True, help="The net's weights, such as a caffemodel.")
+@click.option("--weights", help="File of weights, or a zoo name.  [default: a bundle's own]")
 @click.option("--onnx", "onnx_path", type=options.FILE, required=True, help="The ONNX file to write.")
 @click.option(
     "--opset", type=click.IntRange(min=11, max=21), default=13, show_default=True,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @options.force
 @options.json_output
 def command(
-    asked: str, weights: Path, onnx_path: Path, opset: int, dynamic_batch: bool, check: bool,
+    asked: str, weights: str | None, onnx_path: Path, opset: int, dynamic_batch: bool, check: bool,
     assignments: tuple[str, ...], force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Write a deploy net with its weights as ONNX.

@@ -13,7 +13,7 @@ from caffeflow.layers.batch_norm import BatchNormParams
 
 @writes("BatchNorm")
 def write_batch_norm(layer: OnnxLayer) -> None:
-    """BatchNormalization with factors of 1 and summands of 0: in Caffe those are Scale's."""
+    """BatchNormalization with the factor and the bias of the Scale behind it, or 1 and 0."""
     params: BatchNormParams = layer.params
     if not params.uses_stored(layer.phase):
         _by_batch(layer)
@@ -21,10 +21,11 @@ def write_batch_norm(layer: OnnxLayer) -> None:
     mean, variance, total = (layer.learned(name) for name in ("mean", "variance", "factor"))
     # Caffe: sums that were never added to have the factor 0, and are 0 (batch_norm_layer.cpp).
     share = np.float32(0 if total[0] == 0 else 1 / total[0])
-    ones = np.ones_like(mean)
+    scale = layer.scale
+    has_bias = scale is not None and scale.params.bias_term
     inputs = (
-        layer.weight("scale", ones),
-        layer.weight("bias", 0 * ones),
+        scale.weight("scale") if scale else layer.weight("scale", np.ones_like(mean)),
+        scale.weight("bias") if scale and has_bias else layer.weight("bias", np.zeros_like(mean)),
         layer.weight("mean", mean * share),
         layer.weight("variance", variance * share),
     )

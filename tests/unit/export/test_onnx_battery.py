@@ -109,8 +109,10 @@ def test_an_open_batch_size_takes_any_batch(case: Case) -> None:
         assert_arrays_equal(tops, case.expected(values), tolerance=TOLERANCE)
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.type in REFUSED and not c.fed], ids=lambda case: case.id)
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.type in REFUSED and not c.fed], ids=lambda case: case.id
+)
 def test_what_is_refused_says_why(case: Case) -> None:
-    with pytest.raises(UnsupportedLayerError, match="^layer 'layer': type '") as caught:
+    with pytest.raises(UnsupportedLayerError, match=r"^layer 'layer': type '") as caught:
         export(case)
     assert REFUSED[case.type] in str(caught.value)

@@ -75,5 +75,7 @@ def test_caffes_own_padding_is_kept_where_rounding_down_gives_its_size() -> None
 def test_a_maximum_over_nothing_has_no_place() -> None:
     net = pooling("MAX", (5, 6), (3, 1), (2, 4), (0, 0))
     net.layer[1].top.append("places")
-    with pytest.raises(UnsupportedLayerError, match="layer 'pool': .* has no place to name; use less stride"):
+    with pytest.raises(
+        UnsupportedLayerError, match=r"layer 'pool': .* has no place to name; use less stride"
+    ):
         export_onnx(net, [])
