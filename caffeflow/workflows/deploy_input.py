@@ -20,6 +20,7 @@ from caffeflow.engine.feed.transformer import Transformer
 from caffeflow.errors import NetError, UsageError
 from caffeflow.layers.spec import Shape
 from caffeflow.proto.caffe_pb2 import LayerParameter
+from caffeflow.proto.text import read_net
 from caffeflow.workflows.bundle_preprocess import Floats, Preprocess, ResizeMode
 from caffeflow.workflows.deploy_subject import Subject
 from caffeflow.workflows.test_data import (
@@ -167,8 +168,9 @@ def _data_layer(subject: Subject, settings: InputSettings, note: Callable[[str],
 
 
 def _fixed_shape(subject: Subject) -> Shape | None:
-    """Returns (C, H, W) of the net's own Input."""
-    entry = find_image_input(subject.role.net)
+    """Returns (C, H, W) of the Input of the net, or of the deploy file."""
+    net = subject.role.net if subject.deploy_file is None else read_net(subject.deploy_file).net
+    entry = find_image_input(net)
     return tuple(entry.input_param.shape[0].dim[1:]) if entry is not None else None
 
 
