@@ -20,7 +20,7 @@ from caffeflow.render.catalog import find_net
 from caffeflow.render.render import render_in_memory
 from caffeflow.render.resolve import Resolution
 from caffeflow.render.variables import Variable, find_variable
-from caffeflow.render.writing import check_free
+from caffeflow.render.writing import check_free, write_files
 from caffeflow.weights.backbone import norms_of
 from caffeflow.weights.importing.convert import Imported, Target, convert, shapes_of
 from caffeflow.weights.importing.counterpart import Counterpart, Shapes, rows_of
@@ -107,13 +107,12 @@ def import_weights(request: ImportRequest) -> ImportReport:
     except WeightsError as error:
         raise WeightsError(f"{request.path}: {error}") from error
     render = plan.request(request)
+    texts: Mapping[str, str] = {}
     if request.render_dir is not None:  # whatever is wrong there is found before anything is written
-        texts = render_net(render, is_dry_run=True).rendered.texts
-        if not request.force:
-            check_free(request.render_dir, texts)
+        texts = _rendered(plan, render, request.render_dir, force=request.force)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_caffemodel(out, name=plan.opened.net.name, layers=imported.layers)
-    rendered = render_net(render, force=request.force).paths if request.render_dir is not None else []
+    rendered = write_files(request.render_dir, texts) if request.render_dir is not None else []
     return ImportReport(
         torch_name=plan.counterpart.torch_name,
         net=plan.label,
@@ -225,10 +224,20 @@ def _other_net(counterpart: Counterpart, asked: str) -> str:
     )
 
 
+def _rendered(plan: _Plan, render: Request, out_dir: Path, *, force: bool) -> Mapping[str, str]:
+    """Returns the texts of the net's files; a dataset must not make it another net."""
+    rendered = render_net(render, is_dry_run=True).rendered
+    _check_required(plan.counterpart, rendered.resolution)
+    if not force:
+        check_free(out_dir, rendered.texts)
+    return rendered.texts
+
+
 def _told(counterpart: Counterpart, shapes: Shapes) -> dict[str, str]:
-    """Returns the variables that a file's shapes decide."""
+    """Returns the variables that a file decides, whatever a dataset would."""
     classes = rows_of(shapes, counterpart.classes_key)
-    return {**counterpart.variables, **({"net.classes": str(classes)} if classes else {})}
+    told = {**counterpart.variables, "net.channels": "3"}
+    return {**told, "net.classes": str(classes)} if classes else told
 
 
 def _check_given(
@@ -251,9 +260,7 @@ def _check_given(
                 if name == "net.classes"
                 else ""
             )
-            raise TemplateError(
-                f"--set {name}={text}: the file's shapes say {told[name]}; leave it out{advice}"
-            )
+            raise TemplateError(f"--set {name}={text}: the file says {told[name]}; leave it out{advice}")
 
 
 def _check_required(counterpart: Counterpart, resolution: Resolution) -> None:
@@ -262,7 +269,7 @@ def _check_required(counterpart: Counterpart, resolution: Resolution) -> None:
     for name, texts in counterpart.required.items():
         if resolution[name] not in [declared[name].parse(text) for text in texts]:
             raise TemplateError(
-                f"{name} is {_text(resolution[name])} ({resolution.origins[name]}), and"
+                f"{name} is {_text(resolution[name], declared[name])} ({resolution.origins[name]}), and"
                 f" {counterpart.torch_name} computes what the net does with {' or '.join(texts)}: give --to"
                 f" {counterpart.label}, or --set {name}={texts[0]}"
             )
@@ -302,5 +309,7 @@ def _moved(keys: Mapping[str, object], old: str, new: str) -> Iterator[tuple[str
             yield key, new + key.removeprefix(old)
 
 
-def _text(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+def _text(value: object, variable: Variable) -> str:
+    """Returns a value as a user would write it."""
+    between = "x" if variable.type == "size" else ","
+    return between.join(map(str, value)) if isinstance(value, tuple) else str(value)

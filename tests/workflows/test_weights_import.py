@@ -258,8 +258,9 @@ def test_the_wrong_net_is_told_which_it_is(small_file: Path, capsys: pytest.Capt
         (["--to", "mobilenet-v2:shicai"], 3, "net.downsample_at is 96"),
         (["--set", "activation=relu"], 3, "computes what the net does with clip or relu6"),
         (["--set", "net.input_size=32"], 3, "net.strides is 1,1,2,2,2 (input of 48 pixels or less)"),
-        (["--set", "net.classes=57"], 3, "the file's shapes say 7; leave it out ('classifier.1.weight')"),
-        (["--set", "width=0.5"], 3, "--set net.width=0.5: the file's shapes say 0.35"),
+        (["--set", "net.channels=1"], 3, "--set net.channels=1: the file says 3"),
+        (["--set", "net.classes=57"], 3, "the file says 7; leave it out ('classifier.1.weight')"),
+        (["--set", "width=0.5"], 3, "--set net.width=0.5: the file says 0.35"),
         (["--set", "data.mean=104,117,123"], 2, "--rgb-mean"),
         (["--rgb-std", "0.2,0,0.2"], 2, "no std of 0"),
         (["--rgb-mean", "0.5"], 2, "expected three numbers"),
@@ -278,6 +279,21 @@ def test_a_dataset_is_for_the_net_that_is_rendered(
     assert "give both or neither" in refused([str(small_file), "--data", "nowhere"], 2, capsys)
     words = [str(small_file), "--data", "nowhere", "--render", "net"]
     assert "nowhere" in refused(words, 5, capsys)
+
+
+def test_a_dataset_of_smaller_images_would_make_it_another_net(
+    small_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(14):
+        path = Path(f"raw/{number % 7}/{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        assert cv2.imwrite(str(path), rng.integers(0, 255, (40, 40, 3), np.uint8))
+    words = ["--resize", "40x40", "--val-fraction", "0.5", "--out", "data/tiny"]
+    assert run(["prepare", "folder", "raw", *words]) == 0
+    capsys.readouterr()
+    message = refused([str(small_file), "--render", "net"], 3, capsys)
+    assert "net.strides is 1,1,2,2,2" in message
 
 
 def test_other_sizes_of_input_are_fine_where_strides_stay(small: MobileNetV2, small_file: Path) -> None:
