@@ -170,10 +170,8 @@ def _fetch_all(
             continue
         tries += 1
         if tries >= fetch.tries:
-            raise AddressError(
-                f"{fetch.url}: cannot be fetched ({reason}); {file.tell():,} bytes are kept in {file.name}, "
-                "the same command goes on from there"
-            )
+            kept = f"; {file.tell():,} bytes are kept in {file.name}, the same command goes on from there"
+            raise AddressError(f"{fetch.url}: cannot be fetched ({reason}){kept if file.tell() else ''}")
         time.sleep(fetch.pause_s)
         if file.tell() and should_stop():
             raise _stopped(file)

@@ -24,6 +24,7 @@ def own_surroundings(
     home = tmp_path_factory.mktemp("home")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CAFFEFLOW_DATA", raising=False)
+    monkeypatch.delenv("CAFFEFLOW_ZOO", raising=False)
     monkeypatch.delenv("CAFFE_ROOT", raising=False)
     if request.node.get_closest_marker("native") is None:  # the real Caffe lies in the user's cache
         monkeypatch.setenv("HOME", str(home))

@@ -54,6 +54,11 @@ def test_wheel_lists_layers_and_summarises(installed: Path) -> None:
     assert json.loads(caffeflow(installed, "summary", "lenet", "--json"))
 
 
+def test_wheel_lists_published_weights(installed: Path) -> None:
+    names = [model["name"] for model in json.loads(caffeflow(installed, "weights", "list", "--json"))]
+    assert "vgg16" in names
+
+
 def test_wheel_holds_no_tests_and_no_checkout_files(installed: Path) -> None:
     names = {path.relative_to(installed).parts[0] for path in installed.rglob("*")}
     assert {name for name in names if not name.endswith(".dist-info")} == {"caffeflow"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from caffeflow.errors import TemplateError, WeightsError, suggestion
-from caffeflow.weights.zoo import ZooModel, find_model, zoo_models
+from caffeflow.weights.zoo import ZooModel, find_model, model_named, zoo_models
 from caffeflow.workflows.zoo_files import VARIABLE, candidates, find_local, places_text, problem_of, zoo_dir
 
 _ENDINGS = (".caffemodel", ".h5", ".npz", ".safetensors", ".pth", ".pt")
@@ -24,7 +24,7 @@ def weights_path(text: str) -> Path:
     path = Path(text)
     if path.is_file():
         return path
-    model = find_model(path.name if path.suffix in _ENDINGS else text) or _model_of_net(text)
+    model = find_known_model(path.name if path.suffix in _ENDINGS else text)
     if model is None:
         raise _unknown(text)
     if path.name != text:
@@ -50,10 +50,24 @@ def missing(model: ZooModel) -> WeightsError:
         *(f"  {address}" for address in model.addresses),
         *wrong,
         f"Looked in {places_text()}.",
-        f"Get it with: caffeflow weights fetch {model.name}; or by hand: put it into {zoo_dir()}/, or name its "
-        f"folder with ${VARIABLE}.",
+        f"Get it with: caffeflow weights fetch {model.name}",
+        f"or by hand: put it into {zoo_dir()}/, or let ${VARIABLE} name its folder.",
     ]
     return WeightsError("\n".join(lines))
+
+
+def find_known_model(text: str) -> ZooModel | None:
+    """Returns the model of a name of the zoo or of a net by any of its names, or None."""
+    return find_model(text) or _model_of_net(text)
+
+
+def known_model(text: str) -> ZooModel:
+    """Returns the model of a name of the zoo or of a net by any of its names.
+
+    Raises:
+        WeightsError: There is none; it names the nearest.
+    """
+    return find_known_model(text) or model_named(text)
 
 
 def _model_of_net(text: str) -> ZooModel | None:

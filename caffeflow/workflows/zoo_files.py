@@ -25,6 +25,7 @@ from caffeflow.weights.zoo import ZooModel
 VARIABLE: Final = "CAFFEFLOW_ZOO"
 _MODELS: Final = Path("models")
 _MEMORY: Final = "looked-at.json"
+_HEAD: Final = 8192
 _LOG = logging.getLogger(__name__)
 
 
@@ -73,44 +74,53 @@ def problem_of(path: Path, model: ZooModel) -> str:
     Raises:
         WeightsError: The file cannot be read.
     """
-    try:
-        key, facts = str(path.resolve()), path.stat()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
-    looked = {
-        "size": facts.st_size, "time": facts.st_mtime_ns, "model": model.name, "sums": dict(model.checksums),
-    }  # fmt: skip
-    memory = _remembered()
-    known = memory.get(key, {})
-    if {name: known.get(name) for name in looked} == looked:
-        return str(known["problem"])
+    known = find_known_problem(path, model)
+    if known is not None:
+        return known
     problem = _look(path, model)
-    _remember(memory | {key: looked | {"problem": problem}})
+    _remember(_remembered() | {str(path.resolve()): _facts(path, model) | {"problem": problem}})
     return problem
 
 
-def was_looked_at(path: Path) -> bool:
-    """Whether it is known already if a file is right, so that asking costs no time."""
-    known = _remembered().get(str(path.resolve()), {})
-    facts = path.stat()
-    return (known.get("size"), known.get("time")) == (facts.st_size, facts.st_mtime_ns)
+def find_known_problem(path: Path, model: ZooModel) -> str | None:
+    """Returns what `problem_of` does if that is known, or shows at once; None if it needs reading it all.
+
+    Raises:
+        WeightsError: The file cannot be read.
+    """
+    try:
+        known = _remembered().get(str(path.resolve()), {})
+        facts = _facts(path, model)
+        if "problem" in known and {name: known.get(name) for name in facts} == facts:
+            return str(known["problem"])
+        with path.open("rb") as file:
+            truth = stand_in(file.read(_HEAD))
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+    if truth:
+        return f"it is {truth}, not the file itself"
+    if model.size not in (None, facts["size"]):
+        return f"it has {facts['size']:,} bytes, expected {model.size:,}"
+    return None
+
+
+def _facts(path: Path, model: ZooModel) -> dict[str, Any]:
+    """Returns what must be the same for a memory to hold: of the file, and of what was asked of it."""
+    status = path.stat()
+    return {
+        "size": status.st_size, "time": status.st_mtime_ns, "net": model.net, "sums": dict(model.checksums),
+    }  # fmt: skip
 
 
 def _look(path: Path, model: ZooModel) -> str:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        truth = stand_in(file.read(8192))
-    if truth:
-        return f"it is {truth}, not the file itself"
-    if model.size not in (None, size):
-        return f"it has {size:,} bytes, expected {model.size:,}"
-    if model.checksums:
-        try:
-            differs = what_differs(path, model.checksums)
-        except DataError as error:
-            raise WeightsError(str(error)) from error
-        return f"it has {differs}" if differs else ""
-    return _misfit(path, model)
+    """Reads a file to its end, and returns what is wrong with it."""
+    if not model.checksums:
+        return _misfit(path, model)
+    try:
+        differs = what_differs(path, model.checksums)
+    except DataError as error:
+        raise WeightsError(str(error)) from error
+    return f"it has {differs}" if differs else ""
 
 
 def _misfit(path: Path, model: ZooModel) -> str:
@@ -134,6 +144,7 @@ def net_shapes(model: ZooModel) -> dict[str, list[Shape]]:
     from caffeflow.layers.inference import infer
     from caffeflow.proto.caffe_pb2 import NetParameter
     from caffeflow.proto.graph import build_graph
+    from caffeflow.proto.legacy import upgrade_net
     from caffeflow.proto.net import filter_net, net_state
     from caffeflow.proto.text import parse
     from caffeflow.render.render import render_in_memory
@@ -141,6 +152,7 @@ def net_shapes(model: ZooModel) -> dict[str, list[Shape]]:
     name, _, variant = model.net.partition(":")
     texts = render_in_memory(name, variant=variant or None, assignments=model.settings).texts
     net = parse(texts["deploy.prototxt"], NetParameter(), source=f"{model.net} deploy.prototxt")
+    upgrade_net(net)
     facts = infer(build_graph(filter_net(net, net_state("TEST")))).layers
     return {layer.name: [blob.shape for blob in layer.blobs] for layer in facts if layer.blobs}
 
@@ -168,7 +180,9 @@ def _remembered() -> dict[str, dict[str, Any]]:
         memory = json.loads((cache_dir() / _MEMORY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return memory if isinstance(memory, dict) else {}
+    if not isinstance(memory, dict):
+        return {}
+    return {path: facts for path, facts in memory.items() if isinstance(facts, dict)}
 
 
 def _remember(memory: dict[str, dict[str, Any]]) -> None:

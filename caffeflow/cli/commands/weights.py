@@ -11,7 +11,7 @@ import click
 
 from caffeflow.cli import console, options
 from caffeflow.cli.net_options import NetOptions, net_options, split_assignments
-from caffeflow.cli.weights_commands import imports
+from caffeflow.cli.weights_commands import imports, zoo
 
 if TYPE_CHECKING:
     from caffeflow.weights.arrays import BlobStatistics
@@ -24,6 +24,8 @@ def command() -> None:
 
 
 command.add_command(imports.command)
+command.add_command(zoo.list_command)
+command.add_command(zoo.fetch_command)
 
 
 @command.command(epilog="Example: caffeflow weights show lenet.caffemodel")
