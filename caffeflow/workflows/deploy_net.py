@@ -120,6 +120,8 @@ def _take(layer: LayerParameter, shape: Shape | None, work: _Surgery) -> None:
         if one.bottom[0] not in work.unknown:
             work.wanted.append(one.bottom[0])  # what a DetectionEvaluate looks at
     else:
+        for top in one.top:
+            work.aliases.pop(top, None)  # a layer in place behind a Dropout makes that blob from now on
         work.kept.append(one)
 
 
