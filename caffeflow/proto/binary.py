@@ -19,6 +19,7 @@ from caffeflow.errors import WeightsError
 from caffeflow.files import write_atomically
 from caffeflow.proto import caffe_pb2, weights_pb2
 from caffeflow.proto.legacy import V1_TYPES
+from caffeflow.stand_ins import stand_in
 
 Array = NDArray[np.float32]
 M = TypeVar("M", bound=Message)
@@ -29,10 +30,6 @@ _V1_NAMES: Final = {
 
 # how files that are no protobuf begin, and what to tell the user
 _IMPOSTORS: Final[tuple[tuple[bytes, str], ...]] = (
-    (b"version https://git-lfs", "a git-lfs pointer, not the file itself; fetch it with 'git lfs pull'"),
-    (b"<!DOCTYPE", "an HTML page; the download went wrong, get the file again"),
-    (b"<!doctype", "an HTML page; the download went wrong, get the file again"),
-    (b"<html", "an HTML page; the download went wrong, get the file again"),
     (b"\x89HDF\r\n", "an HDF5 file; expected Caffe's binary protobuf form"),
     (b"PK\x03\x04", "a zip archive (perhaps a PyTorch file); expected Caffe's binary protobuf form"),
     (b"\x1f\x8b", "gzip-compressed; unpack it first"),
@@ -169,9 +166,13 @@ def _read(path: Path, message: M, *, kind: str) -> M:
         raise WeightsError(f"{path}: cannot read the {kind}: {error.strerror}") from error
     if not content:
         raise WeightsError(f"{path}: is empty; expected a {kind}")
-    head = content[:64].lstrip()
+    truth = stand_in(content[:8192])
+    if truth:
+        raise WeightsError(
+            f"{path}: is {truth}, not the file itself; get it again (a pointer's: git lfs pull)"
+        )
     for beginning, what in _IMPOSTORS:
-        if head.startswith(beginning):
+        if content.startswith(beginning):
             raise WeightsError(f"{path}: is {what}")
     try:
         message.ParseFromString(content)

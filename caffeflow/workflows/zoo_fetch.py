@@ -7,14 +7,14 @@ layers. What is fetched and is not the model lies beside it as `<name>.wrong`, w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from caffeflow.download import AddressError, Fetch, download
 from caffeflow.errors import DataError, UsageError, WeightsError
 from caffeflow.files import write_atomically
-from caffeflow.weights.zoo import ZooModel
+from caffeflow.weights.zoo import ZooModel, zoo_models
 from caffeflow.weights.zoo_readme import read_readme
 from caffeflow.workflows.stop_signals import StopRequest, stop_request
 from caffeflow.workflows.zoo import known_model
@@ -29,8 +29,8 @@ class FetchRequest:
     """What to fetch.
 
     Attributes:
-        what: A name of the zoo, a net, or a Model Zoo page (`readme.md`).
-        out_dir: Where to; None: `$CAFFEFLOW_ZOO`, else the cache folder.
+        what: A name of the zoo, a net, or a Model Zoo page (`readme.md`, or its folder).
+        out_dir: Where to; None: `$CAFFEFLOW_ZOO`, else the cache folder; for a page, its own folder.
         force: Put another file of the same name aside.
         timeout_s: How long a silent server is waited for.
         tries: Attempts in a row that bring nothing, at each address.
@@ -78,8 +78,10 @@ def fetch(
         UsageError: Another file has its name.
         StoppedError: The user stopped it; the same command goes on.
     """
-    model = read_readme(Path(request.what)) if request.what.endswith(_PAGE) else known_model(request.what)
-    target = (request.out_dir or zoo_dir()) / model.file
+    page = _find_page(request.what)
+    model = known_model(request.what) if page is None else _with_mirrors(read_readme(page))
+    # Caffe: its script puts the file beside the page (scripts/download_model_binary.py).
+    target = (request.out_dir or (zoo_dir() if page is None else page.parent)) / model.file
     if _is_there(target, model, request):
         return _report(model, target, was_here=True)
     # Of a page without a checksum nothing but the name is known, and that is not enough to take a file.
@@ -92,6 +94,27 @@ def fetch(
     with stop_request() as stop:
         _from_addresses(model, target, request, tell=tell, on_note=on_note, stop=stop)
     return _report(model, target, was_here=False)
+
+
+def _find_page(what: str) -> Path | None:
+    """Returns the Model Zoo page that is meant, by its file or, as Caffe's script has it, by its folder."""
+    path = Path(what)
+    if path.suffix.lower() == _PAGE:
+        return path
+    page = path / f"readme{_PAGE}"
+    return page if page.is_file() else None
+
+
+def _with_mirrors(model: ZooModel) -> ZooModel:
+    """Adds what the table knows of a page's model, if the checksum says that it is the same file."""
+    sha1 = model.checksums.get("sha1")
+    for known in zoo_models():
+        if sha1 is not None and known.checksums.get("sha1") == sha1:
+            addresses = tuple(dict.fromkeys([*model.addresses, *known.addresses]))
+            return replace(
+                model, addresses=addresses, size=known.size, net=known.net, settings=known.settings
+            )
+    return model
 
 
 def _is_there(target: Path, model: ZooModel, request: FetchRequest) -> bool:

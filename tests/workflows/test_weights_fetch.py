@@ -247,18 +247,42 @@ def test_what_the_user_has_is_copied_not_fetched(server: FileServer, zoo: Path, 
     assert server.asked == []
 
 
-def test_a_model_zoo_page_is_fetched(
-    server: FileServer, zoo: Path, content: bytes, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("what", ["models/own/readme.md", "models/own"])
+def test_a_model_zoo_page_is_fetched_beside_itself(
+    server: FileServer, zoo: Path, content: bytes, capfd: pytest.CaptureFixture[str], what: str
 ) -> None:
-    Path("readme.md").write_text(
-        f"---\nname: Digits\ncaffemodel: own.caffemodel\ncaffemodel_url: {server.url(f'first/{FILE}')}\n"
-        f"license: free\nsha1: {sha1_of(content)}\n---\n# Digits\n"
-    )
-    assert run(["weights", "fetch", "readme.md", "--json"]) == 0
+    write_page(server.url(f"first/{FILE}"), sha1_of(content))
+    assert run(["weights", "fetch", what, "--json"]) == 0
     said = json.loads(capfd.readouterr().out)
-    assert said["path"] == "zoo/own.caffemodel"
+    assert said["path"] == "models/own/own.caffemodel"
     assert said["fetched"] is True
     assert [layer.name for layer in read_caffemodel(said["path"])] == ["conv1", "conv2", "ip1", "ip2"]
+
+
+def test_a_page_whose_server_is_gone_gets_the_mirrors_of_the_table(
+    server: FileServer, zoo: Path, content: bytes
+) -> None:
+    write_page(server.url("gone"), sha1_of(content))
+    assert fetch_digits(what="models/own/readme.md").path.read_bytes() == content
+    assert [name for name, _ in server.asked] == ["gone", f"first/{FILE}"]
+
+
+def test_a_page_without_a_checksum_takes_no_file_for_its_name_alone(
+    server: FileServer, zoo: Path, content: bytes
+) -> None:
+    write_page(server.url(f"first/{FILE}"), "")
+    Path("own.caffemodel").write_bytes(caffemodel("cifar10-quick"))
+    report = fetch_digits(what="models/own/readme.md")
+    assert report.path.read_bytes() == content
+    assert report.checked == "checksum unknown; it is a caffemodel"
+
+
+def write_page(address: str, sha1: str) -> None:
+    Path("models/own").mkdir(parents=True)
+    Path("models/own/readme.md").write_text(
+        f"---\nname: Digits\ncaffemodel: own.caffemodel\ncaffemodel_url: {address}\n"
+        f"license: free\nsha1: {sha1}\n---\n# Digits\n"
+    )
 
 
 def test_the_list_says_what_is_here(zoo: Path, content: bytes, capfd: pytest.CaptureFixture[str]) -> None:

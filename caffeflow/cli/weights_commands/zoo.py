@@ -32,11 +32,11 @@ def list_command(as_json: bool) -> None:
 
 @click.command("fetch", epilog="Example: caffeflow weights fetch mobilenet-v2 --out zoo")
 @click.argument("what", metavar="NAME|README")
-@options.out("Folder for the file [default: $CAFFEFLOW_ZOO, else the cache folder].")
+@options.out("Folder for the file [default: $CAFFEFLOW_ZOO, else the cache folder; of a README: its own].")
 @options.json_output
 @options.force
 def fetch_command(what: str, out_dir: Path | None, as_json: bool, force: bool) -> None:
-    """Fetch a published model: by its name, its net's, or a Model Zoo readme.md.
+    """Fetch a published model: by its name, its net's, or a Model Zoo readme.md (or its folder).
 
     The addresses are tried in order until one gives the file with the published checksum. A download that
     was stopped goes on with the same command; a wrong file is kept aside as FILE.wrong and never used.
