@@ -5,8 +5,9 @@ What is Caffe's own here:
   * axes before `axis` are all batch, axes after it are all spatial;
   * sizes round down, and a filler left out means zeros, weights too;
   * `tf_pad`, a fork's own, may put all padding at the end of an axis (`tf_padding.py`);
-  * `DepthwiseConvolution` and `ConvolutionDepthwise` are what forks call a grouped convolution with one
-    filter a channel; `group` and `num_output` may be left out there.
+  * `DepthwiseConvolution` and `ConvolutionDepthwise` are what forks call a convolution with a group for
+    each channel; `group` and `num_output` may be left out there, and are then the channels. What is
+    given holds, as in the layers that caffeflow puts into a tree: several filters a channel, fewer groups.
 """
 
 from __future__ import annotations
@@ -45,12 +46,13 @@ class ConvolutionParams:
     """The settings of Convolution, Deconvolution and the forks' depthwise types.
 
     Attributes:
-        depthwise: One filter a channel: `num_output` and `group` follow the channels.
+        num_output: Number of outputs; None: as many as channels.
+        group: Number of groups; None: as many as channels.
         tf_pad: How the SSD fork pads instead of `pad`; None: it does not.
     """
 
-    num_output: int
-    group: int
+    num_output: int | None
+    group: int | None
     bias_term: bool
     axis: int
     kernel: PerAxis
@@ -59,21 +61,21 @@ class ConvolutionParams:
     dilation: PerAxis
     weight_filler: FillerParameter | None
     bias_filler: FillerParameter | None
-    depthwise: bool = False
     tf_pad: TfPad | None = None
 
     @classmethod
     def read(cls, layer: LayerParameter) -> ConvolutionParams:
         """Reads `convolution_param`."""
         param = layer.convolution_param
-        depthwise = layer.type in DEPTHWISE
-        if param.num_output < 1 and not depthwise:
+        may_be_left_out = layer.type in DEPTHWISE
+        has_outputs = param.HasField("num_output") or not may_be_left_out
+        if param.num_output < 1 and has_outputs:
             raise NetError(f"num_output is {param.num_output}; it must be at least 1")
         if param.group < 1:
             raise NetError("group is 0; it must be at least 1")
         return cls(
-            num_output=param.num_output,
-            group=param.group if param.HasField("group") or not depthwise else 0,
+            num_output=param.num_output if has_outputs else None,
+            group=param.group if param.HasField("group") or not may_be_left_out else None,
             bias_term=param.bias_term,
             axis=param.axis,
             kernel=read_per_axis(param, "kernel_size", half="kernel", default=None, least=1),
@@ -82,7 +84,6 @@ class ConvolutionParams:
             dilation=PerAxis("dilation", tuple(param.dilation), 1, 1),
             weight_filler=filler(param, "weight_filler"),
             bias_filler=filler(param, "bias_filler"),
-            depthwise=depthwise,
             tf_pad=read_tf_pad(layer),
         )
 
@@ -128,22 +129,16 @@ class ConvolutionParams:
             NetError: It does not divide the channels or the outputs.
         """
         channels = self.channels(bottom)
-        if self.depthwise:
-            for field, value in (("group", self.group), ("num_output", self.num_output)):
-                if value not in (0, channels):
-                    raise NetError(
-                        f"{field} is {value}, but a depthwise layer has one filter for each of its {channels}"
-                        ' channels; leave it out, or write type: "Convolution"'
-                    )
-            return channels
-        for field, value in (("channels of the bottom", channels), ("num_output", self.num_output)):
-            if value % self.group:
-                raise NetError(f"group {self.group} does not divide the {value} {field}")
-        return self.group
+        group = channels if self.group is None else self.group
+        for field, value in (("channels of the bottom", channels), ("num_output", self.outputs(bottom))):
+            if value % group:
+                hint = "; give the group that it has" if self.group is None else ""
+                raise NetError(f"group {group} does not divide the {value} {field}{hint}")
+        return group
 
     def outputs(self, bottom: Shape) -> int:
         """Returns the number of output channels."""
-        return self.channels(bottom) if self.depthwise else self.num_output
+        return self.channels(bottom) if self.num_output is None else self.num_output
 
 
 def output_size(size: int, *, kernel: int, stride: int, pad: int, dilation: int) -> int:

@@ -28,15 +28,16 @@ def shapes(params: ConvolutionParams, bottoms: Sequence[Shape]) -> list[Shape]:
     )
     if any(size < 1 for size in spatial):
         raise NetError(f"pad {filters.pad} leaves nothing of the top, which would be {spatial}; use less")
-    return [(*first[:axis], params.num_output, *spatial)] * len(bottoms)
+    return [(*first[:axis], params.outputs(first), *spatial)] * len(bottoms)
 
 
 def blobs(params: ConvolutionParams, bottoms: Sequence[Shape]) -> list[Blob]:
     """Returns the filters and the biases."""
-    outputs = params.num_output // params.groups(bottoms[0])
-    shape = (params.channels(bottoms[0]), outputs, *params.filters(bottoms[0]).kernel)
+    outputs = params.outputs(bottoms[0])
+    a_group = outputs // params.groups(bottoms[0])
+    shape = (params.channels(bottoms[0]), a_group, *params.filters(bottoms[0]).kernel)
     weight = Blob(name="weight", shape=shape, filler=params.weight_filler)
-    return with_bias(params, weight, params.num_output)
+    return with_bias(params, weight, outputs)
 
 
 def macs(params: ConvolutionParams, bottoms: Sequence[Shape], _tops: Sequence[Shape]) -> int:

@@ -121,8 +121,9 @@ def _uneven(layer: LayerParameter) -> str:
 def _filters(layer: LayerParameter, arrays: Sequence[Array]) -> Layout:
     weight = arrays[0]
     _check(layer, arrays, weight.ndim > 2)
-    group = len(weight) if layer.type in DEPTHWISE else layer.convolution_param.group
-    outputs = layer.convolution_param.num_output
+    param = layer.convolution_param
+    group = len(weight) if layer.type in DEPTHWISE and not param.HasField("group") else param.group
+    outputs = param.num_output
     if layer.type == "Deconvolution":
         _check(layer, arrays, len(weight) % group == 0 and weight.shape[1] * group == outputs)
         return deconvolution_layout(weight, group=group)

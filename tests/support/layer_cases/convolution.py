@@ -92,8 +92,8 @@ CASES = [
         **flat(**DEPTHWISE_SETTINGS),
     ),
     case(
-        "group-given",
-        f"num_output: 3 group: 3 {DEPTHWISE}",
+        "two-filters-a-channel",
+        f"num_output: 6 group: 3 {DEPTHWISE}",
         [(2, 3, 7, 5)],
         layer_type="ConvolutionDepthwise",
         **flat(**DEPTHWISE_SETTINGS),

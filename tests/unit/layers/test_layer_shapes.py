@@ -84,6 +84,10 @@ def test_padding_of_one_axis_clips_both():
         ),
         ('type: "InnerProduct" inner_product_param { num_output: 11 }', (2, 3, 7, 5), 2 * 105 * 11, (11, 105)),
         ('type: "DepthwiseConvolution" convolution_param { kernel_size: 3 }', (1, 5, 7, 4), 5 * 5 * 2 * 9, (5, 1, 3, 3)),
+        (
+            'type: "DepthwiseConvolution" convolution_param { num_output: 10 kernel_size: 3 }',
+            (1, 5, 7, 4), 10 * 5 * 2 * 9, (10, 1, 3, 3),
+        ),
     ],
 )  # fmt: skip
 def test_multiply_accumulates_and_weights(layer, bottom, macs, weights):
@@ -134,7 +138,8 @@ REFUSED = [
     (CONV % "num_output: 4 kernel_size: 3 stride_w: 2", [X], ["stride_h/stride_w is 0"]),
     (CONV % "num_output: 4 kernel_size: 3 axis: 4", [X], ["axis is 4", "4 axes"]),
     (CONV % "num_output: 4", [X], ["kernel_size", "missing"]),
-    ('type: "DepthwiseConvolution" convolution_param { num_output: 4 kernel_size: 1 }', [X], ["num_output is 4", "6"]),
+    ('type: "DepthwiseConvolution" convolution_param { num_output: 4 kernel_size: 1 }', [X], ["group 6", "4 num_output"]),
+    ('type: "DepthwiseConvolution" convolution_param { num_output: 0 kernel_size: 1 }', [X], ["num_output is 0"]),
     ('type: "Deconvolution" convolution_param { num_output: 2 kernel_size: 1 pad: 4 }', [X], ["pad (4, 4)"]),
     (POOL % "", [X], ["kernel_size is missing", "global_pooling"]),
     (POOL % "kernel_size: 0", [X], ["kernel_size is 0", "at least 1", "global_pooling"]),
@@ -226,4 +231,4 @@ def test_tops_that_do_not_fit_are_refused(layer, tops, words):
 
 
 def test_the_table_of_refusals_is_whole():
-    assert len(REFUSED) == 67
+    assert len(REFUSED) == 68
