@@ -72,7 +72,7 @@ def describe(shape: Shape) -> str:
 
 
 def _fit(layer: str, index: int, array: Array, shape: Shape) -> Array:
-    if array.shape == shape or _is_legacy_of(array.shape, shape):
+    if array.shape == shape or is_legacy_of(array.shape, shape):
         return array.reshape(shape)
     raise WeightsError(
         f"layer '{layer}': blob {index} is {describe(array.shape)} in the file and {describe(shape)} in the"
@@ -80,7 +80,7 @@ def _fit(layer: str, index: int, array: Array, shape: Shape) -> Array:
     )
 
 
-def _is_legacy_of(source: Shape, target: Shape) -> bool:
+def is_legacy_of(source: Shape, target: Shape) -> bool:
     """Whether a four-dimensional shape equals the target padded with ones in front."""
     if len(source) != 4 or len(target) > 4:
         return False

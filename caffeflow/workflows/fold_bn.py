@@ -6,24 +6,37 @@ know: both files or none, and none if any output differs.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from caffeflow.errors import UsageError, WeightsError
+from caffeflow.errors import CaffeflowError, UsageError
 from caffeflow.files import write_text
-from caffeflow.proto.binary import LayerArrays, read_caffemodel, write_caffemodel
-from caffeflow.proto.caffe_pb2 import NetParameter
+from caffeflow.proto.binary import LayerArrays, write_caffemodel
+from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
 from caffeflow.proto.graph import build_graph
 from caffeflow.proto.text import format_message, located
 from caffeflow.weights.folding import FoldRow, fold_net
+from caffeflow.weights.formats import read_weights
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
 from caffeflow.workflows.same_outputs import TOLERANCE, Difference, compare_nets, require_same
+from caffeflow.workflows.test_data import (
+    RECORD_LAYERS,
+    DataSettings,
+    deploy_data_layer,
+    find_image_input,
+    own_data_layer,
+    source_of,
+)
+from caffeflow.workflows.weights_files import fitting
 
 if TYPE_CHECKING:
     from caffeflow.engine.net import Net
+    from caffeflow.engine.training import Feeds
 
+_LOG: Final = logging.getLogger(__name__)
 _SEEDS: Final = (0, 1)
 
 
@@ -35,6 +48,7 @@ class FoldRequest:
         ask: The net.
         weights: Its weights.
         out: A folder, for the net's own file names, or what the names of both files begin with.
+        data: A dataset or LMDB of which both nets see a batch; None: the net's own, if it is there.
         tolerance: By how much of its largest value an output may differ.
         force: Replace files that are there.
     """
@@ -42,6 +56,7 @@ class FoldRequest:
     ask: Ask
     weights: Path
     out: Path
+    data: Path | None = None
     tolerance: float = TOLERANCE
     force: bool = False
 
@@ -79,7 +94,8 @@ def fold_bn(request: FoldRequest) -> FoldReport:
 
     opened = open_net(request.ask)
     prototxt, caffemodel = _out_files(request, opened)
-    layers = fitted(opened, request.weights)
+    read = read_weights(request.weights)
+    layers = fitting(opened, read, path=request.weights, asked=request.ask.net)
     with located(opened.net_file):
         folded = fold_net(opened.net, layers)
     if not any(row.into for row in folded.rows):
@@ -87,38 +103,19 @@ def fold_bn(request: FoldRequest) -> FoldReport:
         raise UsageError(f"{opened.net_file.path}: there is nothing to fold: {why}")
     before = loaded(opened, layers)
     after = loaded(replace(opened, net=folded.net, graph=build_graph(folded.net)), folded.layers)
-    batches = [typical_feeds(before, seed=seed) for seed in _SEEDS]
-    ran_on = (f"{len(_SEEDS)} made-up batches",)
+    batches: list[Feeds] = [typical_feeds(before, seed=seed) for seed in _SEEDS]
+    ran_on = [f"{len(_SEEDS)} made-up batches"]
+    real = _find_data(opened, request)
+    if real is not None:
+        batches.append({**batches[0], **_first_batch(before, real)})
+        ran_on.append(f"a batch of {source_of(real)}")
     worst = require_same(
         compare_nets(before, after, batches), what="the folded net", tolerance=request.tolerance
     )
     _write(prototxt, caffemodel, without_state(folded.net), folded.layers)
-    return FoldReport(rows=folded.rows, ran_on=ran_on, worst=worst, prototxt=prototxt, caffemodel=caffemodel)
-
-
-def fitted(opened: OpenedNet, weights: Path) -> list[LayerArrays]:
-    """Returns the layers of a file for a net, all of whose layers must get theirs.
-
-    Raises:
-        WeightsError: The file cannot be read, does not fit, or lacks a layer.
-    """
-    from caffeflow.proto.matching import match
-
-    layers = read_caffemodel(weights)
-    targets: dict[str, list[tuple[int, ...]]] = {}
-    for facts in opened.shapes().layers:
-        targets.setdefault(facts.name, [blob.shape for blob in facts.blobs])
-    try:
-        plan = match(layers, targets)
-    except WeightsError as error:
-        raise WeightsError(f"{weights}: {error}") from error
-    if plan.new:
-        raise WeightsError(
-            f"{weights}: has nothing for layer '{plan.new[0]}' ({len(plan.new)} layers are missing); see what"
-            f" fits: caffeflow weights diff {weights} {opened.net_file.path}"
-        )
-    arrays = dict(plan.copied)
-    return [replace(layer, arrays=arrays.get(layer.name, ())) for layer in layers if layer.name in targets]
+    return FoldReport(
+        rows=folded.rows, ran_on=tuple(ran_on), worst=worst, prototxt=prototxt, caffemodel=caffemodel
+    )
 
 
 def loaded(opened: OpenedNet, layers: Sequence[LayerArrays]) -> Net:
@@ -139,6 +136,43 @@ def without_state(net: NetParameter) -> NetParameter:
     return written
 
 
+def _find_data(opened: OpenedNet, request: FoldRequest) -> LayerParameter | None:
+    """Returns the data layer that brings real input, or None if there is none to be had."""
+    own = [layer for layer in opened.net.layer if layer.type in RECORD_LAYERS]
+    settings = DataSettings(data=request.data, batch_size=request.ask.batch_size)
+    if len(own) == 1:
+        layer = LayerParameter()
+        layer.CopyFrom(own[0])
+        own_data_layer(layer, settings)
+        return layer if request.data is not None or source_of(layer).exists() else None
+    if request.data is None:
+        return None
+    net = NetParameter()
+    net.CopyFrom(opened.net)
+    batch_size = request.ask.batch_size or _input_batch(net)
+    has_boxes = any(layer.type == "DetectionOutput" for layer in net.layer)
+    return deploy_data_layer(
+        net, opened.net_file.path, replace(settings, batch_size=batch_size), _LOG.info, has_boxes=has_boxes
+    )
+
+
+def _input_batch(net: NetParameter) -> int:
+    entry = find_image_input(net)
+    return entry.input_param.shape[0].dim[0] if entry is not None else 1
+
+
+def _first_batch(before: Net, layer: LayerParameter) -> Feeds:
+    """Returns the first batch of a data layer, for the net's own data layer or its Input."""
+    from contextlib import closing
+
+    from caffeflow.engine.feed.opening import open_feed
+
+    with closing(open_feed(layer, phase="TEST", seed=0)) as feed:
+        tops = feed.next()
+    fed = next(each for each in before.fed if each.name == layer.name)
+    return {layer.name: tops[: len(fed.facts.node.tops)]}
+
+
 def _out_files(request: FoldRequest, opened: OpenedNet) -> tuple[Path, Path]:
     """Returns the prototxt and the caffemodel to write."""
     out = request.out
@@ -157,5 +191,11 @@ def _out_files(request: FoldRequest, opened: OpenedNet) -> tuple[Path, Path]:
 
 def _write(prototxt: Path, caffemodel: Path, net: NetParameter, layers: Sequence[LayerArrays]) -> None:
     prototxt.parent.mkdir(parents=True, exist_ok=True)
+    was_there = caffemodel.exists()
     write_caffemodel(caffemodel, name=net.name, layers=layers)
-    write_text(prototxt, format_message(net))
+    try:
+        write_text(prototxt, format_message(net))
+    except CaffeflowError:
+        if not was_there:
+            caffemodel.unlink()
+        raise

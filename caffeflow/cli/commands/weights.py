@@ -11,7 +11,7 @@ import click
 
 from caffeflow.cli import console, options
 from caffeflow.cli.net_options import NetOptions, net_options, split_assignments
-from caffeflow.cli.weights_commands import imports, zoo
+from caffeflow.cli.weights_commands import files, fold_bn, imports, zoo
 
 if TYPE_CHECKING:
     from caffeflow.weights.arrays import BlobStatistics
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 @click.group("weights", epilog="Example: caffeflow weights init lenet --out lenet.caffemodel")
 def command() -> None:
-    """Look into caffemodels, make the first one of a net, and one net's from another's."""
+    """Look into files of weights, compare, copy, convert and fold them, and make the first of a net."""
 
 
+command.add_command(files.diff)
+command.add_command(files.copy)
+command.add_command(files.convert)
+command.add_command(fold_bn.command)
 command.add_command(imports.command)
 command.add_command(zoo.list_command)
 command.add_command(zoo.fetch_command)
