@@ -64,10 +64,10 @@ class DetectionHead:
             "background_label_id": params.background,
             "code_type": params.coding.kind,
             "variance_encoded_in_target": params.coding.variance_in_target,
-            "confidence_threshold": None if math.isinf(threshold) else threshold,
-            "nms_threshold": params.suppression.threshold,
+            "confidence_threshold": None if math.isinf(threshold) else _short(threshold),
+            "nms_threshold": _short(params.suppression.threshold),
             "top_k": params.suppression.top_k,
-            "eta": params.suppression.eta,
+            "eta": _short(params.suppression.eta),
             "keep_top_k": params.keep_top_k,
         }
 
@@ -84,3 +84,8 @@ def find_head(facts: LayerFacts, makers: Mapping[Value, LayerFacts]) -> Detectio
     return DetectionHead(
         layer=facts.name, loc=loc, conf=conf, priors=joined_priors(priors, makers), params=facts.params
     )
+
+
+def _short(value: float) -> float:
+    """Returns a float32 as the prototxt wrote it, 0.45 and not 0.449999988."""
+    return float(f"{value:.7g}")

@@ -6,66 +6,33 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+import torch
 
+from caffeflow.engine.training import FusedExecutor
 from caffeflow.errors import NetError, UnsupportedLayerError
-from tests.support.engine_nets import convolution, layer
-from tests.support.onnx_nets import assert_same, export, images, run_both
+from tests.support.engine_nets import layer, net_of
+from tests.support.onnx_nets import assert_same, export, images, run_both, weights_of
 from tests.support.oracles.detection_layers import prior_box
 from tests.support.oracles.detection_output import detections
-
-CLASSES, PER_PLACE = 3, 2
-IMAGE, FIRST, SECOND = (23, 19), (11, 9), (5, 4)
-
-
-def head(name: str, bottom: str, outputs: int) -> str:
-    order = "permute_param { order: [0, 2, 3, 1] }"
-    return (
-        convolution(name, bottom, name, outputs, 3, "pad: 1")
-        + layer(f"{name}_perm", "Permute", name, f"{name}_perm", order)
-        + layer(f"{name}_flat", "Flatten", f"{name}_perm", f"{name}_flat")
-    )
-
-
-def feature(index: int, bottom: str) -> str:
-    map_ = f"map{index}"
-    sizes = f"min_size: {7 + 4 * index} max_size: {13 + 4 * index} flip: false"
-    prior = f"prior_box_param {{ {sizes} clip: true variance: [0.1, 0.1, 0.2, 0.2] }}"
-    return (
-        convolution(map_, bottom, map_, 5, 3, "stride: 2")
-        + layer(f"{map_}/tanh", "TanH", map_, map_)
-        + head(f"loc{index}", map_, PER_PLACE * 4)
-        + head(f"conf{index}", map_, PER_PLACE * CLASSES)
-        + layer(f"priors{index}", "PriorBox", f"{map_} data", f"priors{index}", prior)
-    )
-
-
-OUTPUT = (
-    "detection_output_param { num_classes: 3 code_type: CENTER_SIZE keep_top_k: 7 confidence_threshold: 0.25"
-    " nms_param { nms_threshold: 0.4 top_k: 11 } }"
+from tests.support.small_detector import (
+    BACKBONE,
+    CLASSES,
+    CUT,
+    DETECTOR,
+    FIRST,
+    IMAGE,
+    INPUT,
+    PER_PLACE,
+    PLACES,
+    SECOND,
 )
-BACKBONE = (
-    images(2, 3, *IMAGE)
-    + feature(1, "data")
-    + feature(2, "map1")
-    + layer("loc", "Concat", "loc1_flat loc2_flat", "loc")
-    + layer("conf", "Concat", "conf1_flat conf2_flat", "conf")
-    + layer("priors", "Concat", "priors1 priors2", "priors", "concat_param { axis: 2 }")
-    + layer(
-        "rows", "Reshape", "conf", "rows", f"reshape_param {{ shape {{ dim: 0 dim: -1 dim: {CLASSES} }} }}"
-    )
-    + layer("shares", "Softmax", "rows", "shares", "softmax_param { axis: 2 }")
-    + layer("scores", "Flatten", "shares", "scores")
-)
-CUT = layer("found", "DetectionOutput", "loc scores priors", "found", OUTPUT)
-DETECTOR = BACKBONE + CUT
 
 
 def test_loc_and_scores_are_the_outputs_and_no_prior_is_in_the_graph() -> None:
     made = export(DETECTOR)
-    places = FIRST[0] * FIRST[1] + SECOND[0] * SECOND[1]
     assert made.outputs == {
-        "loc": (2, places * PER_PLACE * 4),
-        "scores": (2, places * PER_PLACE * CLASSES),
+        "loc": (2, PLACES * PER_PLACE * 4),
+        "scores": (2, PLACES * PER_PLACE * CLASSES),
     }
     assert made.head_outputs() == ["loc", "scores"]
     assert "Constant" not in made.operators()
@@ -94,14 +61,14 @@ def test_the_settings_are_those_of_the_layer() -> None:
     assert made.head is not None
     assert made.head.settings() == {
         "layer": "found",
-        "priors": (FIRST[0] * FIRST[1] + SECOND[0] * SECOND[1]) * PER_PLACE,
+        "priors": PLACES * PER_PLACE,
         "num_classes": 3,
         "share_location": True,
         "background_label_id": 0,
         "code_type": "CENTER_SIZE",
         "variance_encoded_in_target": False,
         "confidence_threshold": 0.25,
-        "nms_threshold": pytest.approx(0.4),
+        "nms_threshold": 0.4,
         "top_k": 11,
         "eta": 1.0,
         "keep_top_k": 7,
@@ -130,12 +97,6 @@ def test_decoded_with_what_lies_beside_they_are_the_nets_detections() -> None:
 
 
 def detections_of_the_engine() -> np.ndarray:
-    import torch
-
-    from caffeflow.engine.training import FusedExecutor
-    from tests.support.engine_nets import net_of
-    from tests.support.onnx_nets import weights_of
-
     net = net_of(DETECTOR, phase="TEST")
     net.load(weights_of(DETECTOR))
     rng = np.random.default_rng(11)
@@ -162,10 +123,7 @@ def test_a_second_head_is_refused() -> None:
 
 
 def test_priors_from_elsewhere_are_refused() -> None:
-    given = BACKBONE.replace('bottom: "priors2" top: "priors"', 'bottom: "map1_flat" top: "priors"')
-    assert given != BACKBONE
-    size = FIRST[0] * FIRST[1] * PER_PLACE * 4 + SECOND[0] * SECOND[1] * PER_PLACE * 4
-    text = images(2, 3, *IMAGE) + images(1, 2, size, name="given") + DETECTOR[len(images(2, 3, *IMAGE)) :]
+    text = INPUT + images(1, 2, PLACES * PER_PLACE * 4, name="given") + DETECTOR.removeprefix(INPUT)
     text = text.replace('bottom: "scores" bottom: "priors"', 'bottom: "scores" bottom: "given"')
     with pytest.raises(UnsupportedLayerError, match="layer 'given': type Input makes the priors"):
         export(text)
