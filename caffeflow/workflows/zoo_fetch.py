@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from caffeflow.download import AddressError, Fetch, download
-from caffeflow.errors import DataError, UsageError, WeightsError
+from caffeflow.errors import DataError, StoppedError, UsageError, WeightsError
 from caffeflow.files import write_atomically
 from caffeflow.weights.zoo import ZooModel, zoo_models
 from caffeflow.weights.zoo_readme import read_readme
@@ -91,8 +91,11 @@ def fetch(
             return _report(model, local, was_here=True)
         _copy(local, target)
         return _report(model, target, was_here=True)
-    with stop_request() as stop:
-        _from_addresses(model, target, request, tell=tell, on_note=on_note, stop=stop)
+    try:
+        with stop_request() as stop:
+            _from_addresses(model, target, request, tell=tell, on_note=on_note, stop=stop)
+    except KeyboardInterrupt:
+        raise StoppedError(f"{target}: stopped; what has come is kept, the same command goes on") from None
     return _report(model, target, was_here=False)
 
 

@@ -197,6 +197,22 @@ def test_ctrl_c_keeps_what_came_and_the_next_call_goes_on(
     assert server.asked[1] == (f"first/{FILE}", f"bytes={seen[2]}-")
 
 
+def test_ctrl_c_before_anything_comes_says_so_too(
+    server: FileServer,
+    zoo: Path,
+    content: bytes,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("urllib.request.urlopen", interrupted)
+    assert run(["weights", "fetch", "digits"]) == 8
+    assert f"zoo/{FILE}: stopped" in capfd.readouterr().err
+    assert not list(zoo.iterdir())
+
+
 def test_a_full_disk_is_said_and_costs_nothing(server: FileServer, zoo: Path, content: bytes) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))  # the kernel then refuses to write more
