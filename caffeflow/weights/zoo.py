@@ -27,9 +27,10 @@ class Preprocessing:
         height: Rows of the input.
         width: Columns of the input.
         colours: The order of the channels.
-        mean: Subtracted from each channel, in that order.
+        mean: Subtracted from each channel, in that order; empty if only a mean image is published.
         scale: What the difference is multiplied with.
         resize: How a picture gets to the size that is cropped.
+        mean_image: The mean image that it was trained with, where one was used.
     """
 
     source: str
@@ -39,6 +40,7 @@ class Preprocessing:
     mean: tuple[float, ...]
     scale: float
     resize: str
+    mean_image: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
