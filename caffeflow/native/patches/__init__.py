@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from caffeflow.native.patches.boost import BOOST_PATCHES
 from caffeflow.native.patches.cmake import CMAKE_PATCHES
 from caffeflow.native.patches.cuda_cmake import CUDA_CMAKE_PATCHES
 from caffeflow.native.patches.cuda_device import CUDA_DEVICE_PATCHES
@@ -17,7 +18,7 @@ from caffeflow.native.patches.python import PYTHON_PATCHES
 from caffeflow.native.patches.ssd import SSD_PATCHES
 
 _IN_ORDER: Final[tuple[Patch, ...]] = (
-    *OPENCV_PATCHES, *PROTOBUF_PATCHES, *CMAKE_PATCHES, *PYTHON_PATCHES, *SSD_PATCHES,
+    *OPENCV_PATCHES, *PROTOBUF_PATCHES, *CMAKE_PATCHES, *BOOST_PATCHES, *PYTHON_PATCHES, *SSD_PATCHES,
     *CUDA_CMAKE_PATCHES, *CUDA_DEVICE_PATCHES, *CUDNN_PATCHES, *LAYER_PATCHES,
 )  # fmt: skip
 
