@@ -105,7 +105,10 @@ def check_arch(arch: str) -> None:
         NativeError: It is none.
     """
     if arch != "auto" and not _ARCH.fullmatch(arch):
-        raise NativeError(f"--arch '{arch}' is no list of GPU architectures; expected auto, or 90, or 75,90")
+        raise NativeError(
+            f"--arch '{arch}' is no list of GPU architectures; expected auto, or 90, or 75,90 (numbers alone:"
+            " nothing here needs the kinds with a letter, such as 90a)"
+        )
 
 
 def configure(tree: Tree, folder: BuildFolder, settings: BuildSettings, *, options: list[str]) -> bool:

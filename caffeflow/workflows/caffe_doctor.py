@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from caffeflow.native.patching import PatchState, status
 from caffeflow.native.toolchain import Finding, Toolchain, check_toolchain
 from caffeflow.native.tree import KIND_NAMES, Tree, open_tree
+
+# What `Tree.build_systems` means for the user: only builds with CMake are mended, and run by `build`.
+_BUILDS_WITH: Final = {
+    ("cmake", "make"): "CMake; its Makefile stays as it is, but for the list of GPU kinds",
+    ("cmake",): "CMake",
+    ("make",): "a Makefile alone, which caffeflow neither mends nor runs; sources are mended",
+    (): "nothing that is known",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +49,14 @@ class Diagnosis:
 
     @property
     def next_step(self) -> str:
-        """The command to run now."""
+        """What to do now: a command, where there is one."""
         if self.missing:
             return self.install_line
-        verb = "patch" if self.patches_to_do else "build --cpu"
-        name, *options = verb.split()
-        return " ".join(["caffeflow caffe", name, str(self.tree.root), *options])
+        if self.patches_to_do:
+            return f"caffeflow caffe patch {self.tree.root}"
+        if "cmake" in self.tree.build_systems:
+            return f"caffeflow caffe build {self.tree.root} --cpu"
+        return "build it as its owner does: it has no CMakeLists.txt, which caffeflow caffe build needs"
 
 
 def examine(path: Path, *, cudnn: Path | None = None) -> Diagnosis:
@@ -70,7 +80,7 @@ def facts(tree: Tree) -> dict[str, str]:
         "tree": str(tree.root),
         "what": f"{KIND_NAMES[tree.kind]}, version {tree.version}",
         "layers": f"{len(tree.layer_types)} types, {'with' if tree.has_ssd else 'without'} SSD's, {relu6}",
-        "builds with": " or ".join(tree.build_systems) or "nothing that is known",
+        "builds with": _BUILDS_WITH[tree.build_systems],
     }
     if tree.foreign_params:
         lines["fork's own"] = ", ".join(sorted(tree.foreign_params))

@@ -186,7 +186,8 @@ def _build_as_json(report: BuildReport) -> dict[str, object]:
 def test(tree: Path, wanted: str, jobs: int | None, as_json: bool) -> None:
     """Build the C++ tests of a built tree and run them; ours are among them.
 
-    Those of the GPU are left out where there is none. Ends with 1 if a test fails.
+    Those of the GPU are left out where there is none. Ends with 1 if a test fails. What was compiled
+    stays when you stop it; the tests themselves run from the first one again, or with --filter in part.
     """
     from caffeflow.workflows.caffe_test import run_tests, to_json
 

@@ -29,7 +29,7 @@ BOOST_PATCHES: Final[tuple[Patch, ...]] = (
     Patch(
         id="cmake-boost-system",
         group="cmake",
-        reason="Boost 1.89 has no library boost_system any more, only headers; CMake then refuses all of Boost.",
+        reason="Boost 1.89 has no library boost_system any more, and CMake then refuses all of Boost.",
         edits=(rewrite(_DEPENDENCIES, _REQUIRED_SYSTEM, _make_optional),),
         applies=lambda tree: tree.has(_DEPENDENCIES),
     ),
