@@ -168,7 +168,7 @@ class Net:
         with torch.no_grad():
             for name, arrays in plan.copied:
                 for tensor, array in zip(first[name].tensors, arrays, strict=True):
-                    tensor.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+                    tensor.copy_(torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape)))
         return plan
 
     def arrays(self) -> list[LayerArrays]:

@@ -70,7 +70,8 @@ def layout_of(layer: LayerParameter, arrays: Sequence[Array], *, channels: int |
     Args:
         layer: One of a type in `WEIGHTED`.
         arrays: Its blobs.
-        channels: How many channels the bottom has, for InnerProduct, which flattens it; None: nobody asks.
+        channels: How many channels the bottom has, which an InnerProduct flattens and a depthwise layer
+            without `group` follows; None: nobody asks.
 
     Raises:
         Unfoldable: Its outputs are no channels.
@@ -82,7 +83,7 @@ def layout_of(layer: LayerParameter, arrays: Sequence[Array], *, channels: int |
         raise Unfoldable(f"'{layer.name}' has its channels along axis {axis}, not along axis 1")
     has_bias = (layer.inner_product_param if is_product else layer.convolution_param).bias_term
     _check(layer, arrays, len(arrays) == 1 + has_bias and all(array.size for array in arrays))
-    layout = _product(layer, arrays[0], channels) if is_product else _filters(layer, arrays)
+    layout = _product(layer, arrays[0], channels) if is_product else _filters(layer, arrays, channels)
     is_whole = math.prod(layout.stored) == arrays[0].size
     _check(layer, arrays, is_whole and (not has_bias or arrays[1].size == layout.outputs))
     return layout
@@ -118,18 +119,21 @@ def _uneven(layer: LayerParameter) -> str:
     return "pads with zeros" if params.tf_pad == "SAME" or any(params.pad.values) else ""
 
 
-def _filters(layer: LayerParameter, arrays: Sequence[Array]) -> Layout:
+def _filters(layer: LayerParameter, arrays: Sequence[Array], channels: int | None) -> Layout:
     weight = arrays[0]
     _check(layer, arrays, weight.ndim > 2)
     param = layer.convolution_param
-    group = len(weight) if layer.type in DEPTHWISE and not param.HasField("group") else param.group
+    follows_channels = layer.type in DEPTHWISE
+    group = param.group
+    if follows_channels and not param.HasField("group"):
+        group = channels if channels and channels > 1 else len(weight)
     outputs = param.num_output
+    if follows_channels and not param.HasField("num_output"):
+        outputs = len(weight)
     if layer.type == "Deconvolution":
         _check(layer, arrays, len(weight) % group == 0 and weight.shape[1] * group == outputs)
         return deconvolution_layout(weight, group=group)
-    _check(
-        layer, arrays, len(weight) % group == 0 and outputs in (len(weight), *([0] * (group == len(weight))))
-    )
+    _check(layer, arrays, len(weight) % group == 0 and len(weight) == outputs)
     return convolution_layout(weight, group=group)
 
 

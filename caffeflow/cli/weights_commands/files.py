@@ -91,8 +91,8 @@ def copy(
     _show_copies(table, as_json=as_json)
     if written is None:
         raise WeightsError(
-            f"{path}: layers that do not fit {to}: {table.count('mismatched')}; nothing was written; rename them,"
-            " --map OLD=NEW, to leave them out"
+            f"{path}: layers that do not fit {to}: {table.count('mismatched')}; nothing was written; rename"
+            " them, --map OLD=NEW, to leave them out"
         )
     _say(out_path, written, as_json=as_json)
 
