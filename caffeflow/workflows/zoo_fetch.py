@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -127,13 +128,19 @@ def _is_there(target: Path, model: ZooModel, request: FetchRequest) -> bool:
     problem = problem_of(target, model)
     if not problem:
         return True
+    old = next(name for name in _old_names(target) if not name.exists())
     if not request.force:
         raise UsageError(
-            f"{target}: is there already, and {problem}; --force puts it aside as {_aside(target).name},"
-            " --out names another folder"
+            f"{target}: is there already, and {problem}; --force puts it aside as {old.name}, --out names"
+            " another folder"
         )
-    target.replace(_aside(target))
+    target.replace(old)
     return False
+
+
+def _old_names(target: Path) -> Iterator[Path]:
+    yield target.with_name(f"{target.name}.old")
+    yield from (target.with_name(f"{target.name}.old{number}") for number in count(2))
 
 
 def _from_addresses(

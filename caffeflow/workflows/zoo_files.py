@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from caffeflow.download import what_differs
-from caffeflow.errors import DataError, NetError, WeightsError
+from caffeflow.errors import DataError, NetError, UsageError, WeightsError
 from caffeflow.files import write_text
 from caffeflow.proto.binary import read_caffemodel
 from caffeflow.proto.matching import Shape, match
@@ -69,11 +69,7 @@ def find_local(model: ZooModel) -> Path | None:
 
 
 def problem_of(path: Path, model: ZooModel) -> str:
-    """Returns why a file is not the model that is published, or an empty string if it is.
-
-    Raises:
-        WeightsError: The file cannot be read.
-    """
+    """Returns why a file is not the model that is published, or an empty string if it is."""
     known = find_known_problem(path, model)
     if known is not None:
         return known
@@ -83,11 +79,7 @@ def problem_of(path: Path, model: ZooModel) -> str:
 
 
 def find_known_problem(path: Path, model: ZooModel) -> str | None:
-    """Returns what `problem_of` does if that is known, or shows at once; None if it needs reading it all.
-
-    Raises:
-        WeightsError: The file cannot be read.
-    """
+    """Returns what `problem_of` does if that is known, or shows at once; None if it needs reading it all."""
     try:
         known = _remembered().get(str(path.resolve()), {})
         facts = _facts(path, model)
@@ -96,7 +88,7 @@ def find_known_problem(path: Path, model: ZooModel) -> str | None:
         with path.open("rb") as file:
             truth = stand_in(file.read(_HEAD))
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from error
+        return f"it cannot be read: {error.strerror}"
     if truth:
         return f"it is {truth}, not the file itself"
     if model.size not in (None, facts["size"]):
@@ -119,7 +111,7 @@ def _look(path: Path, model: ZooModel) -> str:
     try:
         differs = what_differs(path, model.checksums)
     except DataError as error:
-        raise WeightsError(str(error)) from error
+        return str(error).removeprefix(f"{path}: ")
     return f"it has {differs}" if differs else ""
 
 
@@ -158,7 +150,10 @@ def net_shapes(model: ZooModel) -> dict[str, list[Shape]]:
 
 
 def _own_dir() -> Path | None:
-    return Path(named) if (named := os.environ.get(VARIABLE)) else None
+    named = os.environ.get(VARIABLE)
+    if named and Path(named).is_file():
+        raise UsageError(f"${VARIABLE} is '{named}', which is a file; expected a folder of caffemodels")
+    return Path(named) if named else None
 
 
 def _named_or_sized(model: ZooModel) -> Iterator[Path]:
@@ -170,9 +165,8 @@ def _named_or_sized(model: ZooModel) -> Iterator[Path]:
         yield from sorted(folder.rglob(model.file))
     if model.checksums and model.size is not None:  # whatever the user calls it
         for folder in folders:
-            yield from sorted(
-                each for each in folder.rglob("*.caffemodel") if each.stat().st_size == model.size
-            )
+            files = [path for path in folder.rglob("*.caffemodel") if path.is_file()]
+            yield from sorted(path for path in files if path.stat().st_size == model.size)
 
 
 def _remembered() -> dict[str, dict[str, Any]]:

@@ -248,9 +248,13 @@ def test_another_file_of_the_name_is_not_replaced_unasked(
     with pytest.raises(UsageError, match=r"it has 6 bytes, expected 1,7.*--force"):
         fetch_digits(out_dir=Path("mine"))
     assert server.asked == []
+    Path("mine", f"{FILE}.old").write_bytes(b"mine too")
+    server.files[f"first/{FILE}"] = Served(content[:-4] + b"evil")
     fetch_digits(out_dir=Path("mine"), force=True)
     assert Path("mine", FILE).read_bytes() == content
-    assert Path("mine", f"{FILE}.wrong").read_bytes() == b"my own"
+    assert Path("mine", f"{FILE}.old").read_bytes() == b"mine too"
+    assert Path("mine", f"{FILE}.old2").read_bytes() == b"my own"
+    assert names(Path("mine")) == [FILE, f"{FILE}.old", f"{FILE}.old2", f"{FILE}.wrong"]
 
 
 def test_what_the_user_has_is_copied_not_fetched(server: FileServer, zoo: Path, content: bytes) -> None:

@@ -34,7 +34,7 @@ def list_command(as_json: bool) -> None:
 @click.argument("what", metavar="NAME|README")
 @options.out("Folder for the file [default: $CAFFEFLOW_ZOO, else the cache folder; of a README: its own].")
 @options.json_output
-@options.force
+@click.option("--force", is_flag=True, help="Put another file of the name aside, as FILE.old.")
 def fetch_command(what: str, out_dir: Path | None, as_json: bool, force: bool) -> None:
     """Fetch a published model: by its name, its net's, or a Model Zoo readme.md (or its folder).
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from caffeflow import resources
-from caffeflow.errors import WeightsError
+from caffeflow.errors import UsageError, WeightsError
 from caffeflow.weights.zoo import ZooModel, find_model, zoo_models
 from caffeflow.workflows import zoo_files
 from caffeflow.workflows.zoo import weights_path
@@ -85,6 +85,24 @@ def test_a_file_with_another_name_is_known_by_its_checksum(monkeypatch: pytest.M
     put(Path("own/other.caffemodel"), b"?" * len(CONTENT))
     path = put(Path("own/renamed.caffemodel"))
     assert find_local(caffenet()) == path
+
+
+def test_a_link_to_nothing_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAFFEFLOW_ZOO", "own")
+    path = put(Path("own/renamed.caffemodel"))
+    for name in (FILE, "other.caffemodel"):
+        Path("own", name).symlink_to("nowhere")
+    assert find_local(caffenet()) == path
+
+
+def test_a_file_that_goes_away_is_no_bug() -> None:
+    assert problem_of(Path("gone"), caffenet()) == "it cannot be read: No such file or directory"
+
+
+def test_the_variable_must_name_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAFFEFLOW_ZOO", str(put(Path("file"))))
+    with pytest.raises(UsageError, match=r"\$CAFFEFLOW_ZOO is 'file', which is a file"):
+        weights_path("caffenet")
 
 
 def test_a_wrong_file_is_passed_over_and_said(caplog: pytest.LogCaptureFixture) -> None:
