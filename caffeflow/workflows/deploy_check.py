@@ -144,8 +144,7 @@ def check_opencv(
         try:
             theirs = run_opencv(*files, inputs=arrays, layer=makers[blob])
         except CheckError as error:
-            checks.append(Check(what=what, blob=blob, worst=None, reason=str(error)))
-            continue
+            return [Check(what=what, blob="", worst=None, reason=str(error).removeprefix(f"{files[0]}: "))]
         worst = difference(values.reshape(-1), theirs.reshape(-1)) if values.size == theirs.size else np.inf
         if not worst <= TOLERANCE:
             first = _first_other(net, files, feeds, arrays)
