@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-detection test test-quick test-native lint types bench docs schema clean
+.PHONY: help setup demo demo-detection test test-quick test-native test-build lint types bench docs schema clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,14 +26,19 @@ demo-detection: $(READY)  ## annotate, render a small SSD, train from scratch, t
 	bash examples/detection/run.sh
 
 test: $(READY)  ## run all tests that need no real Caffe
-	$(BIN)/python -m pytest -q -m "not native and not gpu" --durations=10
+	$(BIN)/python -m pytest -q -m "not native and not build and not gpu" --durations=10
 
 test-quick: $(READY)  ## run the tests that take under ten seconds each
-	$(BIN)/python -m pytest -q -m "not slow and not native and not gpu"
+	$(BIN)/python -m pytest -q -m "not slow and not native and not build and not gpu"
 
 test-native: $(READY)  ## set up the real Caffe once (Debian 11's package), and compare with it
 	$(BIN)/python -m tests.native.setup_caffe
+	$(BIN)/python -m tests.native.setup_source
 	$(BIN)/python -m pytest -q -m native tests/native
+
+test-build: $(READY)  ## patch, build, test and train with whole Caffe trees: CAFFEFLOW_TREES, or Debian's source
+	$(BIN)/python -m tests.native.setup_source
+	$(BIN)/python -m pytest -q -m build tests/native
 
 lint: $(READY)  ## check style and formatting
 	$(BIN)/ruff check .
