@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from caffeflow.download import AddressError, Fetch, digest_of, download
 from caffeflow.errors import DataError, StoppedError
+from tests.support.file_server import FileServer, Served, file_server
 
 CONTENT = bytes(range(251)) * 4001  # about a megabyte: several pieces
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
@@ -26,59 +25,28 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    content = CONTENT
-    resumes = True
-    status = 200
-    cut_after: int | None = None  # bytes sent in each answer before the connection is closed
-    ranges: list[str | None]
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        server = self.server
-        asked = self.headers.get("Range")
-        server.ranges.append(asked)
-        if server.status != 200:
-            self.send_error(server.status)
-            return
-        begin = int(asked[len("bytes=") : -1]) if asked and server.resumes else 0
-        if begin and begin >= len(server.content):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(server.content)}")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        body = server.content[begin:]
-        self.send_response(206 if begin else 200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: server.cut_after])
-
-    def log_message(self, *args: object) -> None:
-        pass
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with file_server() as running:
+        running.files["x.tar.gz"] = Served(CONTENT)
+        yield running
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Handler) as running:
-        running.ranges = []
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
+def served(server: FileServer) -> Served:
+    return server.files["x.tar.gz"]
 
 
-def fetch_of(server: Server, *, md5: str = MD5, size: int | None = None) -> Fetch:
-    url = f"http://127.0.0.1:{server.server_port}/x.tar.gz"
+def ranges(server: FileServer) -> list[str | None]:
+    return [asked for _, asked in server.asked]
+
+
+def fetch_of(server: FileServer, *, md5: str = MD5, size: int | None = None) -> Fetch:
+    url = server.url("x.tar.gz")
     return Fetch(url=url, checksums={"md5": md5}, size=size, timeout_s=5, pause_s=0)
 
 
-def test_a_file_comes_whole_and_reports_its_progress(server: Server, folder: Path) -> None:
+def test_a_file_comes_whole_and_reports_its_progress(server: FileServer, folder: Path) -> None:
     seen: list[tuple[int, int | None]] = []
     path = download(fetch_of(server), folder / "raw/x.tar.gz", on_bytes=lambda *pair: seen.append(pair))
     assert path.read_bytes() == CONTENT
@@ -87,47 +55,49 @@ def test_a_file_comes_whole_and_reports_its_progress(server: Server, folder: Pat
     assert [p.name for p in path.parent.iterdir()] == ["x.tar.gz"]
 
 
-def test_what_is_there_is_not_fetched_again(server: Server, folder: Path) -> None:
+def test_what_is_there_is_not_fetched_again(server: FileServer, folder: Path) -> None:
     (folder / "x").write_bytes(b"mine")
     download(fetch_of(server), folder / "x")
-    assert server.ranges == []
+    assert ranges(server) == []
     assert (folder / "x").read_bytes() == b"mine"
 
 
-def test_it_goes_on_where_it_stopped(server: Server, folder: Path) -> None:
+def test_it_goes_on_where_it_stopped(server: FileServer, folder: Path) -> None:
     (folder / "x.part").write_bytes(CONTENT[:1000])
     download(fetch_of(server), folder / "x")
-    assert server.ranges == ["bytes=1000-"]
+    assert ranges(server) == ["bytes=1000-"]
     assert (folder / "x").read_bytes() == CONTENT
 
 
-def test_a_server_that_cannot_resume_sends_all_again(server: Server, folder: Path) -> None:
-    server.resumes = False
+def test_a_server_that_cannot_resume_sends_all_again(
+    server: FileServer, served: Served, folder: Path
+) -> None:
+    served.resumes = False
     (folder / "x.part").write_bytes(b"?" * 1000)
     assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
 
 
-def test_a_connection_that_breaks_is_taken_up_again(server: Server, folder: Path) -> None:
-    server.cut_after = 300_007
+def test_a_connection_that_breaks_is_taken_up_again(server: FileServer, served: Served, folder: Path) -> None:
+    served.cut_after = 300_007
     assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
-    assert len(server.ranges) == -(-len(CONTENT) // 300_007)
+    assert len(ranges(server)) == -(-len(CONTENT) // 300_007)
 
 
-def test_a_part_that_is_already_whole_is_taken(server: Server, folder: Path) -> None:
+def test_a_part_that_is_already_whole_is_taken(server: FileServer, folder: Path) -> None:
     (folder / "x.part").write_bytes(CONTENT)
     assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
 
 
-def test_a_part_longer_than_the_file_is_fetched_afresh(server: Server, folder: Path) -> None:
+def test_a_part_longer_than_the_file_is_fetched_afresh(server: FileServer, folder: Path) -> None:
     (folder / "x.part").write_bytes(CONTENT + b"more")
     assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
 
 
-def test_a_server_that_never_sends_is_given_up(server: Server, folder: Path) -> None:
-    server.cut_after = 0
+def test_a_server_that_never_sends_is_given_up(server: FileServer, served: Served, folder: Path) -> None:
+    served.cut_after = 0
     with pytest.raises(DataError, match="connection ended early"):
         download(fetch_of(server), folder / "x")
-    assert len(server.ranges) == 3
+    assert len(ranges(server)) == 3
 
 
 def test_no_server_is_one_clear_line(folder: Path) -> None:
@@ -137,70 +107,70 @@ def test_no_server_is_one_clear_line(folder: Path) -> None:
     assert not (folder / "x").exists()
 
 
-def test_a_wrong_checksum_is_kept_aside_and_never_used(server: Server, folder: Path) -> None:
+def test_a_wrong_checksum_is_kept_aside_and_never_used(server: FileServer, folder: Path) -> None:
     with pytest.raises(AddressError, match=rf"{MD5}, expected 0123; it is kept aside as .*x\.wrong"):
         download(fetch_of(server, md5="0123"), folder / "x")
     assert [p.name for p in folder.iterdir()] == ["x.wrong"]
     assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
 
 
-def test_one_of_several_checksums_is_enough(server: Server, folder: Path) -> None:
+def test_one_of_several_checksums_is_enough(server: FileServer, folder: Path) -> None:
     fetch = replace(fetch_of(server), checksums={"sha1": "0123", "md5": MD5.upper()})
     assert download(fetch, folder / "x").read_bytes() == CONTENT
 
 
-def test_a_beginning_of_another_file_is_fetched_afresh(server: Server, folder: Path) -> None:
+def test_a_beginning_of_another_file_is_fetched_afresh(server: FileServer, folder: Path) -> None:
     (folder / "x.part").write_bytes(b"?" * 1000)
     assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
-    assert server.ranges == ["bytes=1000-", None]
+    assert ranges(server) == ["bytes=1000-", None]
 
 
-def test_a_file_of_another_size_is_not_read(server: Server, folder: Path) -> None:
+def test_a_file_of_another_size_is_not_read(server: FileServer, folder: Path) -> None:
     (folder / "x.part").write_bytes(CONTENT[:1000])
     with pytest.raises(AddressError, match=f"{len(CONTENT):,} bytes, expected 7: it is another file"):
         download(fetch_of(server, size=7), folder / "x")
     assert (folder / "x.part").stat().st_size == 1000
 
 
-def test_a_page_in_place_of_the_file_is_recognised(server: Server, folder: Path) -> None:
-    server.content = b"<!DOCTYPE html><html><title>Moved</title></html>"
+def test_a_page_in_place_of_the_file_is_recognised(server: FileServer, served: Served, folder: Path) -> None:
+    served.content = b"<!DOCTYPE html><html><title>Moved</title></html>"
     with pytest.raises(DataError, match="an HTML page"):
         download(fetch_of(server), folder / "x")
     assert list(folder.iterdir()) == []
 
 
-def test_a_page_does_not_cost_what_had_come(server: Server, folder: Path) -> None:
+def test_a_page_does_not_cost_what_had_come(server: FileServer, served: Served, folder: Path) -> None:
     (folder / "x.part").write_bytes(CONTENT[:1000])
-    server.content, server.resumes = b"<!DOCTYPE html><html>Moved</html>", False
+    served.content, served.resumes = b"<!DOCTYPE html><html>Moved</html>", False
     with pytest.raises(AddressError, match="an HTML page"):
         download(fetch_of(server), folder / "x")
     assert (folder / "x.part").read_bytes() == CONTENT[:1000]
 
 
-def test_not_found_is_not_tried_again(server: Server, folder: Path) -> None:
-    server.status = 404
+def test_not_found_is_not_tried_again(server: FileServer, served: Served, folder: Path) -> None:
+    served.status = 404
     with pytest.raises(DataError, match="404"):
         download(fetch_of(server), folder / "x")
-    assert len(server.ranges) == 1
+    assert len(ranges(server)) == 1
 
 
-def test_a_server_in_trouble_is_tried_again(server: Server, folder: Path) -> None:
-    server.status = 503
+def test_a_server_in_trouble_is_tried_again(server: FileServer, served: Served, folder: Path) -> None:
+    served.status = 503
     with pytest.raises(DataError, match="503"):
         download(fetch_of(server), folder / "x")
-    assert len(server.ranges) == 3
+    assert len(ranges(server)) == 3
 
 
-def test_a_stop_keeps_what_came_and_the_next_call_goes_on(server: Server, folder: Path) -> None:
+def test_a_stop_keeps_what_came_and_the_next_call_goes_on(server: FileServer, folder: Path) -> None:
     with pytest.raises(StoppedError, match="goes on"):
         download(fetch_of(server), folder / "x", should_stop=lambda: True)
     kept = (folder / "x.part").stat().st_size
     assert 0 < kept < len(CONTENT)
     assert download(fetch_of(server), folder / "x").read_bytes() == CONTENT
-    assert server.ranges[1] == f"bytes={kept}-"
+    assert ranges(server)[1] == f"bytes={kept}-"
 
 
-def test_two_processes_do_not_write_one_file(server: Server, folder: Path) -> None:
+def test_two_processes_do_not_write_one_file(server: FileServer, folder: Path) -> None:
     with (folder / "x.part").open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(DataError, match="another process"):
@@ -213,7 +183,7 @@ def test_only_http_is_fetched(folder: Path) -> None:
         download(Fetch(url=(folder / "secret").as_uri()), folder / "x")
 
 
-def test_a_folder_that_cannot_be_made_is_one_clear_line(server: Server, folder: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_one_clear_line(server: FileServer, folder: Path) -> None:
     (folder / "raw").write_text("a file, not a folder")
     with pytest.raises(DataError, match="cannot write"):
         download(fetch_of(server), folder / "raw/x")
