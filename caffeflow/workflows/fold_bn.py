@@ -47,7 +47,8 @@ class FoldRequest:
     Attributes:
         ask: The net.
         weights: Its weights.
-        out: A folder, for the net's own file names, or what the names of both files begin with.
+        out: A folder (one that is there, or a name that ends in `/`), for the net's own file names; else
+            what the names of both files begin with.
         data: A dataset or LMDB of which both nets see a batch; None: the net's own, if it is there.
         tolerance: By how much of its largest value an output may differ.
         force: Replace files that are there.
@@ -55,7 +56,7 @@ class FoldRequest:
 
     ask: Ask
     weights: Path
-    out: Path
+    out: str
     data: Path | None = None
     tolerance: float = TOLERANCE
     force: bool = False
@@ -175,8 +176,8 @@ def _first_batch(before: Net, layer: LayerParameter) -> Feeds:
 
 def _out_files(request: FoldRequest, opened: OpenedNet) -> tuple[Path, Path]:
     """Returns the prototxt and the caffemodel to write."""
-    out = request.out
-    if out.is_dir() or str(out).endswith("/"):
+    out = Path(request.out)
+    if out.is_dir() or request.out.endswith("/"):
         name = Path(opened.net_file.path).name.split()[-1]
         prototxt, caffemodel = out / name, out / f"{request.weights.name.split('.')[0]}.caffemodel"
     else:

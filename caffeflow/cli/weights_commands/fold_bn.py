@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("net", metavar="NET|FILE")
 @click.argument("weights", metavar="WEIGHTS", type=options.FILE)
 @click.option(
-    "--out", "out_path", type=options.ANY_PATH, required=True, metavar="PREFIX|FOLDER/",
+    "--out", "out", required=True, metavar="PREFIX|FOLDER/",
     help="What both files' names begin with, or the folder to write them into.",
 )  # fmt: skip
 @click.option(
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def command(
     net: str,
     weights: Path,
-    out_path: Path,
+    out: str,
     data_dir: Path | None,
     record: str | None,
     batch_size: int | None,
@@ -59,7 +59,7 @@ def command(
     ask = Ask(net=net, assignments=split_assignments(assignments), batch_size=batch_size)
     if record:
         ask = replace(ask, record=shape_of_text(record))
-    report = fold_bn(FoldRequest(ask=ask, weights=weights, out=out_path, data=data_dir, force=force))
+    report = fold_bn(FoldRequest(ask=ask, weights=weights, out=out, data=data_dir, force=force))
     if as_json:
         console.json(_as_json(report))
         return
