@@ -17,7 +17,7 @@ from caffeflow.proto.binary import read_caffemodel
 from caffeflow.weights.torch_files import read_state_dict
 from caffeflow.workflows.open_net import Ask, open_net
 from tests.support.imported_nets import data_layer, logits_of, torch_logits, worst
-from tests.support.torchvision_nets import MobileNetV2, build, calibrate, picture
+from tests.support.torchvision_nets import MobileNetV2, ResNet, build, calibrate, picture
 
 TOLERANCE = 1e-4  # of the largest logit
 SLOW = [pytest.mark.slow]
@@ -301,6 +301,23 @@ def test_other_sizes_of_input_are_fine_where_strides_stay(small: MobileNetV2, sm
     assert run(["weights", "import", str(small_file), *words]) == 0
     rgb = picture(96, seed=8)
     assert worst(logits_of(Path("net"), Path("small.caffemodel"), rgb), torch_logits(small, rgb)) < TOLERANCE
+
+
+def test_resnets_pooling_must_round_down_one_way_or_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    net = calibrate(ResNet(width=32, classes=11))
+    save(net, Path("narrow.safetensors"))
+    words = ["weights", "import", "narrow.safetensors", "--to", "resnet50"]
+    assert run([*words, "--render", "net"]) == 0
+    assert "resnet50 -> resnet50:torchvision" in capsys.readouterr().out
+    rgb = picture(224, seed=3)
+    theirs = torch_logits(net, rgb)
+    assert worst(logits_of(Path("net"), Path("narrow.caffemodel"), rgb), theirs) < TOLERANCE
+    assert run([*words, "--force", "--render", "floor", "--set", "net.pool=floor"]) == 0
+    assert worst(logits_of(Path("floor"), Path("narrow.caffemodel"), rgb), theirs) < TOLERANCE
+    capsys.readouterr()
+    message = refused([*words[2:], "--force", "--set", "net.pool=caffe"], 3, capsys)
+    assert "net.pool is caffe (given), and resnet50 computes what the net does with slice or floor" in message
+    assert "net.stride_in is 1x1" in refused([*words[2:-1], "resnet50:he", "--force"], 3, capsys)
 
 
 def test_files_are_replaced_only_with_force(small_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
