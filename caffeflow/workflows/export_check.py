@@ -1,7 +1,7 @@
 """Whether onnxruntime computes of an exported net what the embedded engine does.
 
 The one rule to know: probabilities hide differences, so what the last Softmax or Sigmoid reads is compared
-as well; for that the graph is written once more with these blobs as outputs too.
+as well; for that the graph is written once more, with these blobs as outputs too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from caffeflow.export.onnx_export import export_onnx
 from caffeflow.export.onnx_model import OnnxNet
 from caffeflow.files import write_atomically
 from caffeflow.proto.binary import Array, LayerArrays
-from caffeflow.proto.graph import Graph, Value
+from caffeflow.proto.graph import Graph
 from caffeflow.workflows.open_net import OpenedNet
 from caffeflow.workflows.same_outputs import Difference
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from caffeflow.engine.training import Feeds
 
 _HIDING: Final = ("Softmax", "Sigmoid")
+_PASSING: Final = ("Flatten", "Reshape", "Permute")
 
 
 def compare_onnx(
@@ -95,12 +96,14 @@ def _inputs(net: Net, feeds: Feeds, probe: OnnxNet) -> dict[str, Array]:
 
 
 def _hidden_scores(graph: Graph, made: OnnxNet) -> list[str]:
-    """Returns the blobs that the makers of the outputs read, where these hide differences."""
-    ends = set(made.blobs.values())
-    nodes = [node for node in graph.nodes if node.layer.type in _HIDING and ends.intersection(node.layer.top)]
-    return [value.blob for value in _read_last(graph, [node.bottoms[0] for node in nodes])]
-
-
-def _read_last(graph: Graph, values: Sequence[Value]) -> list[Value]:
-    """Returns those values that no in-place layer writes on, so that both sides know them by name."""
-    return [value for value in values if graph.last(value.blob) == value]
+    """Returns the blobs behind the outputs' probabilities, as far as a name still stands for them."""
+    makers = {top: node for node in graph.nodes for top in node.tops}
+    values = [graph.last(blob) for blob in made.blobs.values()]
+    found = []
+    for value in values:
+        node = makers[value]
+        while node.layer.type in _PASSING:
+            node = makers[node.bottoms[0]]
+        if node.layer.type in _HIDING and graph.last(node.bottoms[0].blob) == node.bottoms[0]:
+            found.append(node.bottoms[0].blob)
+    return found
