@@ -5,7 +5,7 @@
 set -euo pipefail
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
 PATH=$checkout/.venv/bin:$PATH
-work=${1:-$checkout/demo-finetune}
+work=${1:-$checkout/demo/finetune}
 rm -rf "$work" && mkdir -p "$work" && cd "$work"
 
 say() { printf '\n$ %s\n' "$*"; "$@"; }
