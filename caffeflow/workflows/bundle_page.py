@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,7 +59,7 @@ def readme(page: Page, folder: Path) -> str:
     parts = [
         f"# {page.title}, deployed",
         f"Made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by caffeflow {__version__} ({_versions()}):",
-        "    " + " ".join(page.command),
+        "    " + shlex.join(page.command),
         _use(page),
         "## What was compared\n\n" + _checks(page.checks),
         "## Files\n\n" + _files(sorted(path for path in folder.iterdir() if path.is_file()), short=True),
