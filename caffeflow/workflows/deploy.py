@@ -6,10 +6,7 @@ its name at the very end; so a bundle that is there is one that passed.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from caffeflow.engine.net import Net
-from caffeflow.errors import DataError, NetError, UsageError, WeightsError
+from caffeflow.errors import NetError, WeightsError
 from caffeflow.files import write_atomically, write_text
 from caffeflow.layers.inference import infer
 from caffeflow.proto.binary import LayerArrays, write_caffemodel
@@ -34,9 +31,9 @@ from caffeflow.workflows.bundle import (
     LABELS_NAME,
     MODEL_NAME,
     README_NAME,
-    is_bundle,
     scores_of,
 )
+from caffeflow.workflows.bundle_folder import check_free, new_folder
 from caffeflow.workflows.bundle_page import Page, readme
 from caffeflow.workflows.deploy_check import Check
 from caffeflow.workflows.deploy_input import Entry, InputSettings, check_size, find_entry
@@ -123,7 +120,7 @@ def deploy(request: DeployRequest, note: Callable[[str], None]) -> DeployReport:
         DataError: Dataset, mean or labels cannot be read or do not fit.
         CheckError: The deployed net gives something else than the tested one.
     """
-    _check_free(request)
+    check_free(request.out, force=request.force)
     subject = find_subject(request.subject, request.weights, note)
     layers = read_weights(subject.weights)
     _check_numbers(layers, subject.weights)
@@ -132,7 +129,7 @@ def deploy(request: DeployRequest, note: Callable[[str], None]) -> DeployReport:
     entry = _entering(entry, bare.net)
     candidate, folded = _candidate(bare.net, layers, subject, keep_bn=request.keep_bn)
     names = _names(candidate.final, subject, entry, request, note)
-    with _new_folder(request) as folder:
+    with new_folder(request.out) as folder:
         files = (folder / DEPLOY_NAME, folder / MODEL_NAME)
         write_text(files[0], format_message(candidate.final))
         write_caffemodel(files[1], name=candidate.final.name, layers=candidate.layers)
@@ -275,41 +272,3 @@ def _page(
         finds_boxes=any(layer.type == "DetectionOutput" for layer in candidate.final.layer),
         example="the first record of the dataset" if proof.example_is_record else "a made-up picture",
     )
-
-
-def _check_free(request: DeployRequest) -> None:
-    """Looks at what is at the place of the bundle, before anything is worked out."""
-    out = request.out
-    if not out.exists() and not out.is_symlink():
-        return
-    if out.is_dir() and not any(out.iterdir()):
-        return
-    if not is_bundle(out):
-        raise UsageError(f"{out}: is there already and is no bundle; choose another --out")
-    if not request.force:
-        raise UsageError(f"{out}: is there already; replace it with --force, or choose another --out")
-
-
-@contextmanager
-def _new_folder(request: DeployRequest) -> Iterator[Path]:
-    """Gives a folder to fill, which takes its place at the end; on an error nothing is left of it."""
-    out = request.out
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    except OSError as error:
-        raise DataError(f"{out}: cannot make this folder: {error.strerror}") from error
-    old = made.with_name(f"{made.name}.old")
-    try:
-        yield made
-        made.chmod(0o755)
-        if out.exists():
-            out.rename(old)
-        made.rename(out)
-    except OSError as error:
-        raise DataError(f"{out}: cannot write: {error.strerror}") from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-        if old.exists() and not out.exists():
-            old.rename(out)
-        shutil.rmtree(old, ignore_errors=True)

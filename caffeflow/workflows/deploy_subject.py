@@ -89,8 +89,9 @@ def _of_run(run: Path, weights: Path | None, note: Callable[[str], None]) -> Sub
 def _weights_of(run: Path, snapshot: str | None, original: Path) -> Path:
     """Returns the last caffemodel of a run, else the newest of its net."""
     if snapshot is not None:
-        last = Path(snapshot).with_suffix(".caffemodel")
-        for path in (last, run / "snapshots" / last.name):
+        state = Path(snapshot)
+        name = state.name.replace(".solverstate", ".caffemodel")  # an HDF5 snapshot has .h5 behind
+        for path in (state.with_name(name), run / "snapshots" / name):
             if path.is_file():
                 return path
     inside = [*run.glob("snapshots/*.caffemodel")]
