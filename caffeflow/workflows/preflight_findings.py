@@ -18,11 +18,13 @@ class Flight:
     Attributes:
         roles: The train net, if there is one, and the test nets.
         engine: What will run them.
+        caffe: The program, where engine is caffe and it is known.
         solver: What will train or test them in passes; None: each record is tested once.
     """
 
     roles: Sequence[NetRole]
     engine: Literal["torch", "caffe"] = "torch"
+    caffe: Path | None = None
     solver: SolverParameter | None = None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from caffeflow.native.built_from import has_patch
 from caffeflow.workflows.preflight_findings import Finding, Flight, place_of
 
 _INPUTS: Final = 4  # of MultiBoxLoss: two that learn, then priors and boxes
@@ -20,13 +21,15 @@ def check_native(flight: Flight) -> Iterator[Finding]:
 
 def _check_samplers(flight: Flight) -> Iterator[Finding]:
     """A side may round to more than 1, whose place is then drawn between 0 and less (sampler.cpp)."""
+    if flight.caffe and has_patch(flight.caffe, "ssd-sampled-box"):
+        return
     for role, layer in flight.layers("AnnotatedData"):
         if any(sampler.HasField("sampler") for sampler in layer.annotated_data_param.batch_sampler):
             yield Finding(
                 where=place_of(role, layer),
                 what="a batch_sampler draws boxes, at which SSD's Caffe dies sooner or later with 'Check"
-                " failed: a <= b' unless its sampler.cpp keeps sides within 1; render with --augment none,"
-                " or train with the embedded engine",
+                " failed: a <= b' unless its sampler.cpp keeps sides within 1: caffeflow caffe patch mends"
+                " it; or render with --augment none, or train with the embedded engine",
                 is_error=False,
             )
 

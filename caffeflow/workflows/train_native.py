@@ -50,7 +50,7 @@ def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Scre
     tests = test_nets_of(parameters, solver_path=settings.solver)
     roles = [train, *tests]
     check_layer_types(caffe, roles)
-    preflight(Flight(roles=roles, engine="caffe", solver=parameters), screen.note)
+    preflight(Flight(roles=roles, engine="caffe", caffe=caffe, solver=parameters), screen.note)
     with ExitStack() as opened:
         if folder is None:
             folder = opened.enter_context(_new_folder(settings, train, caffe))

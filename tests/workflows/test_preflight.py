@@ -18,12 +18,15 @@ from caffeflow.workflows.preflight_findings import Flight
 from tests.support.detection_project import FIELDS, LABEL_MAP, DetectionProject, Scene, scenes, write_scenes
 from tests.support.records import random_planes, write_raw_lmdb
 from tests.support.training_project import runs
+from tests.support.trees import BARE, write_files
 
 SIZES = "".join(f"image{number} 42 54\n" for number in range(15))
+SAMPLER = "src/caffe/util/sampler.cpp"
+DRAWS = "float bbox_width = scale;\n  float x;\n  caffe_rng_uniform(1, 0.f, 1 - bbox_width, &x);\n"
 EVALUATE = "evaluate_difficult_gt: false"
 
 
-def fly(project: DetectionProject, *, engine: str = "torch") -> list[str]:
+def fly(project: DetectionProject, *, engine: str = "torch", caffe: Path | None = None) -> list[str]:
     """Returns the notes of preflight."""
     parameters = read_solver(project.solver)
     roles = [
@@ -31,7 +34,7 @@ def fly(project: DetectionProject, *, engine: str = "torch") -> list[str]:
         *test_roles_of(parameters, solver_path=project.solver),
     ]
     notes: list[str] = []
-    preflight(Flight(roles=roles, engine=engine, solver=parameters), notes.append)
+    preflight(Flight(roles=roles, engine=engine, caffe=caffe, solver=parameters), notes.append)
     return notes
 
 
@@ -403,3 +406,12 @@ def test_samplers_are_told_before_the_real_caffe_starts() -> None:
     (note,) = fly(project, engine="caffe")
     assert "layer 'data': a batch_sampler draws boxes" in note
     assert "--augment none" in note
+    assert "caffeflow caffe patch" in note
+
+    # A program within a tree whose sampler is mended, and one within a tree whose is not.
+    tree = write_files(Path("tree").absolute(), dict(BARE) | {SAMPLER: DRAWS, "build/tools/caffe": ""})
+    assert len(fly(project, engine="caffe", caffe=tree / "build/tools/caffe")) == 1
+    (tree / SAMPLER).write_text(
+        DRAWS.replace("float x", "bbox_width = std::min(bbox_width, 1.f);\n  float x")
+    )
+    assert fly(project, engine="caffe", caffe=tree / "build/tools/caffe") == []
