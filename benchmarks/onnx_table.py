@@ -2,14 +2,15 @@
 
 Every net is as `caffeflow export NAME` takes it, at its full size, with random weights that were calibrated;
 biases and scales are moved from 0 and 1, where a slip would not show. Differences are shares of the largest
-value: of the scores, and of the probabilities made of them.
+value: of the scores, and of the probabilities made of them. With `--fold` BatchNorm is folded before, as in
+the bundles of `caffeflow deploy`.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,9 @@ from caffeflow.engine.synthetic import synthetic_feeds
 from caffeflow.export.onnx_export import DEFAULT_OPSET, export_onnx
 from caffeflow.proto.binary import LayerArrays
 from caffeflow.proto.caffe_pb2 import FillerParameter
+from caffeflow.proto.graph import build_graph
 from caffeflow.render.catalog import find_net, net_names
+from caffeflow.weights.folding import fold_net
 from caffeflow.weights.initial import initial_arrays
 from caffeflow.workflows.export_check import compare_onnx
 from caffeflow.workflows.open_net import Ask, open_net
@@ -77,10 +80,13 @@ def _shaken(layer: LayerArrays, rng: np.random.Generator) -> LayerArrays:
     return replace(layer, arrays=tuple(array.astype(np.float32) for array in arrays))
 
 
-def measure(ask: Ask, folder: Path, *, opset: int = DEFAULT_OPSET) -> Row:
-    """Exports a net and compares."""
-    layers = random_weights(ask)
+def measure(ask: Ask, folder: Path, *, opset: int = DEFAULT_OPSET, fold: bool = False) -> Row:
+    """Exports a net, as it is or with BatchNorm folded as in a bundle of `deploy`, and compares."""
+    layers: Sequence[LayerArrays] = random_weights(ask)
     opened = open_net(ask)
+    if fold:
+        folded = fold_net(opened.net, layers)
+        opened, layers = replace(opened, net=folded.net, graph=build_graph(folded.net)), folded.layers
     start = time.perf_counter()
     made = export_onnx(opened.net, layers, opset=opset)
     size = sum(len(piece) for piece in made.pieces())
@@ -100,6 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("nets", nargs="*", help="names of the catalogue; all by default")
     parser.add_argument("--opset", type=int, default=DEFAULT_OPSET)
+    parser.add_argument("--fold", action="store_true", help="fold BatchNorm before, as deploy does")
     arguments = parser.parse_args()
     nets = arguments.nets or [*catalogue("classification"), *catalogue("detection")]
     torch.set_num_threads(1)
@@ -109,7 +116,7 @@ def main() -> None:
     rows = []
     with TemporaryDirectory() as folder:
         for net in nets:
-            row = measure(Ask(net=net), Path(folder), opset=arguments.opset)
+            row = measure(Ask(net=net), Path(folder), opset=arguments.opset, fold=arguments.fold)
             rows.append(row)
             listed = ", ".join(f"{blob} {value:.1e}" for blob, value in row.outputs.items())
             line = f"| {row.net} | {row.nodes} | {row.megabytes:.1f} | {row.seconds:.2f} | {listed} |"

@@ -6,14 +6,14 @@ The one rule to know: nothing is written before every check has passed, and then
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from caffeflow.errors import UsageError, WeightsError
+from caffeflow.errors import DataError, UsageError, WeightsError
 from caffeflow.files import write_atomically
 from caffeflow.proto.text import located
 from caffeflow.workflows.bundle import MODEL_NAME
@@ -82,15 +82,14 @@ def export(request: ExportRequest) -> ExportReport:
         UsageError: A file is there already, or the check's onnxruntime is not installed.
         NetError: A layer that Caffe would refuse, or that ONNX cannot say.
         WeightsError: The weights are not those of the net.
+        DataError: The folder cannot be written to.
         CheckError: onnxruntime computes something else than the embedded engine.
     """
     from caffeflow.export.onnx_export import DEFAULT_OPSET, export_onnx
     from caffeflow.weights.formats import read_weights
 
     files = _files(request.onnx)
-    there = [path for path in files if path.exists()]
-    if there and not request.force:
-        raise UsageError(f"{there[0]}: is there already; replace it with --force, or choose another --onnx")
+    _check_free(files[:1], request)
     opened = open_net(request.ask)
     weights = _weights_file(request)
     layers = read_weights(weights)
@@ -102,13 +101,16 @@ def export(request: ExportRequest) -> ExportReport:
             dynamic_batch=request.dynamic_batch,
             properties=_properties(request),
         )
+    if made.head is not None:
+        _check_free(files, request)
     differences: list[Difference] = []
-    if request.is_checked:
-        from caffeflow.workflows.export_check import compare_onnx
+    with _folder_beside(request.onnx) as folder:
+        if request.is_checked:
+            from caffeflow.workflows.export_check import compare_onnx
 
-        differences = compare_onnx(opened, layers, made, folder=request.onnx.parent)
-        require_same(differences, what=f"{request.onnx}: onnxruntime")
-    written = _write(made, files)
+            differences = compare_onnx(opened, layers, made, folder=folder)
+            require_same(differences, what=f"{request.onnx}: onnxruntime")
+        written = _write(made, files, folder)
     return ExportReport(
         net=opened.label,
         files=written,
@@ -146,6 +148,12 @@ def _files(onnx: Path) -> tuple[Path, Path, Path]:
     return onnx, onnx.with_suffix(".priors.npz"), onnx.with_suffix(".detection.json")
 
 
+def _check_free(files: Sequence[Path], request: ExportRequest) -> None:
+    there = [path for path in files if path.exists()]
+    if there and not request.force:
+        raise UsageError(f"{there[0]}: is there already; replace it with --force, or choose another --onnx")
+
+
 @contextmanager
 def _naming_files(opened: OpenedNet, weights: Path) -> Iterator[None]:
     """Adds the net's or the weights' file to an error that passes through without one."""
@@ -156,19 +164,30 @@ def _naming_files(opened: OpenedNet, weights: Path) -> Iterator[None]:
         raise WeightsError(f"{weights}: {error}") from error
 
 
-def _write(made: OnnxNet, files: tuple[Path, Path, Path]) -> tuple[Path, ...]:
-    """Writes all files or none, the ONNX file last."""
+@contextmanager
+def _folder_beside(file: Path) -> Iterator[Path]:
+    """Gives a temporary folder from which files can be moved to a file's place."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        folder = TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.")
+    except OSError as error:
+        raise DataError(f"{file}: cannot write: {error.strerror}") from error
+    with folder as path:
+        yield Path(path)
+
+
+def _write(made: OnnxNet, files: tuple[Path, Path, Path], folder: Path) -> tuple[Path, ...]:
+    """Writes all files into a folder, then moves them to their places, the ONNX file last."""
     onnx, priors, settings = files
     contents: list[tuple[Path, Iterable[bytes]]] = []
     if made.head is not None:
-        about = {**made.head.settings(), "loc": made.head_outputs()[0], "conf": made.head_outputs()[1]}
-        text = json.dumps({**about, "priors_file": priors.name}, indent=2) + "\n"
+        loc, conf = made.head_outputs()
+        about = {**made.head.settings(), "loc": loc, "conf": conf, "priors_file": priors.name}
+        text = json.dumps(about, indent=2) + "\n"
         contents = [(priors, [made.head.priors_file()]), (settings, [text.encode()])]
     contents.append((onnx, made.pieces()))
-    onnx.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=onnx.parent, prefix=f".{onnx.name}.") as folder:
-        for path, pieces in contents:
-            write_atomically(Path(folder) / path.name, pieces)
-        for path, _ in contents:
-            (Path(folder) / path.name).replace(path)
+    for path, pieces in contents:
+        write_atomically(folder / path.name, pieces)
+    for path, _ in contents:
+        (folder / path.name).replace(path)
     return tuple(path for path, _ in reversed(contents))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -39,7 +38,7 @@ def compare_onnx(
         opened: The net.
         layers: Its weights.
         made: What was exported of both.
-        folder: Where a file of the model's size may lie for a while; made if it is not there.
+        folder: A temporary one, for a file of the model's size.
 
     Raises:
         UsageError: onnxruntime is not installed.
@@ -79,11 +78,9 @@ def _run(probe: OnnxNet, inputs: dict[str, Array], folder: Path) -> dict[str, Ar
         raise UsageError(
             "--check runs the file with onnxruntime, which is not installed: pip install onnxruntime"
         ) from error
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".check.") as temporary:
-        file = Path(temporary) / "probe.onnx"
-        write_atomically(file, probe.pieces())
-        return run_onnx(file, inputs)
+    file = folder / "probe.onnx"
+    write_atomically(file, probe.pieces())
+    return run_onnx(file, inputs)
 
 
 def _inputs(net: Net, feeds: Feeds, probe: OnnxNet) -> dict[str, Array]:

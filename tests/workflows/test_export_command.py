@@ -119,11 +119,21 @@ def test_a_net_of_the_catalogue_needs_no_file(capsys: pytest.CaptureFixture[str]
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [*write_net(tmp_path), "--onnx", "small.onnx"]
-    Path("small.priors.npz").write_text("mine")
+    assert run(words) == 0
     assert run(words) == 2
-    assert "small.priors.npz: is there already; replace it with --force" in capsys.readouterr().err
+    assert "small.onnx: is there already; replace it with --force" in capsys.readouterr().err
     assert run([*words, "--force"]) == 0
+
+
+def test_what_lies_where_priors_go_is_not_overwritten_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("out").mkdir()
+    Path("out/ssd.priors.npz").write_text("mine")
+    words = [*write_net(tmp_path, DETECTOR), "--onnx", "out/ssd.onnx"]
     assert run(words) == 2
+    assert "out/ssd.priors.npz: is there already; replace it with --force" in capsys.readouterr().err
+    assert listing(tmp_path / "out") == ["ssd.priors.npz"]
     assert run([*words, "--force"]) == 0
 
 
@@ -164,6 +174,13 @@ def test_a_file_that_computes_something_else_is_not_written(
     assert run([*words, "--onnx", "small.onnx", "--check"]) == 1
     assert "onnxruntime computes something else: blob 'fc' differs by" in capsys.readouterr().err
     assert listing(tmp_path) == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = write_net(tmp_path)
+    Path("file").write_text("in the way")
+    assert run([*words, "--onnx", "file/small.onnx"]) == 5
+    assert "file/small.onnx: cannot write: " in capsys.readouterr().err
 
 
 def test_a_check_without_onnxruntime_says_what_to_install(
