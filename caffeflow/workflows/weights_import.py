@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from caffeflow.errors import TemplateError, UsageError, WeightsError
 from caffeflow.proto.binary import write_caffemodel
 from caffeflow.render.catalog import find_net
-from caffeflow.render.render import render_in_memory
+from caffeflow.render.render import Rendered, render_in_memory
 from caffeflow.render.resolve import Resolution
 from caffeflow.render.variables import Variable, find_variable
 from caffeflow.render.writing import check_free, write_files
@@ -76,6 +76,7 @@ class ImportReport:
         input_size: Height and width of the net's input.
         render_command: What renders the net so that the weights fit it.
         rendered: The files of the net; empty if it was not rendered.
+        notes: What rendering it had to say.
     """
 
     torch_name: str
@@ -87,6 +88,7 @@ class ImportReport:
     input_size: tuple[int, int]
     render_command: str
     rendered: tuple[Path, ...]
+    notes: tuple[str, ...]
 
 
 def import_weights(request: ImportRequest) -> ImportReport:
@@ -107,22 +109,26 @@ def import_weights(request: ImportRequest) -> ImportReport:
     except WeightsError as error:
         raise WeightsError(f"{request.path}: {error}") from error
     render = plan.request(request)
-    texts: Mapping[str, str] = {}
+    rendered: Rendered | None = None
     if request.render_dir is not None:  # whatever is wrong there is found before anything is written
-        texts = _rendered(plan, render, request.render_dir, force=request.force)
+        rendered = _rendered(plan, render, request.render_dir, force=request.force)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_caffemodel(out, name=plan.opened.net.name, layers=imported.layers)
-    rendered = write_files(request.render_dir, texts) if request.render_dir is not None else []
+    paths: list[Path] = []
+    if rendered is not None and request.render_dir is not None:
+        paths = write_files(request.render_dir, rendered.texts)
+    resolution = rendered.resolution if rendered is not None else plan.resolution
     return ImportReport(
         torch_name=plan.counterpart.torch_name,
         net=plan.label,
         out=out,
         imported=imported,
         mean_values=request.normalisation.mean_values,
-        scale=plan.resolution["data.scale"],
-        input_size=plan.resolution["net.input_size"],
+        scale=resolution["data.scale"],
+        input_size=resolution["net.input_size"],
         render_command=render.command,
-        rendered=tuple(rendered),
+        rendered=tuple(paths),
+        notes=tuple(resolution.notes) if rendered is not None else (),
     )
 
 
@@ -224,13 +230,13 @@ def _other_net(counterpart: Counterpart, asked: str) -> str:
     )
 
 
-def _rendered(plan: _Plan, render: Request, out_dir: Path, *, force: bool) -> Mapping[str, str]:
-    """Returns the texts of the net's files; a dataset must not make it another net."""
+def _rendered(plan: _Plan, render: Request, out_dir: Path, *, force: bool) -> Rendered:
+    """Returns the net's files as texts; a dataset must not make it another net."""
     rendered = render_net(render, is_dry_run=True).rendered
     _check_required(plan.counterpart, rendered.resolution)
     if not force:
         check_free(out_dir, rendered.texts)
-    return rendered.texts
+    return rendered
 
 
 def _told(counterpart: Counterpart, shapes: Shapes) -> dict[str, str]:

@@ -105,6 +105,7 @@ def test_classes_and_width_are_carried_over_and_the_pair_is_ready(
     assert "mean_value: 103.53 mean_value: 116.28 mean_value: 123.675" in shown.out
     assert "RGB to BGR" in shown.out
     assert "unused keys: none (and 52 num_batches_tracked" in shown.err
+    assert "no dataset is given" in shown.err
     assert list(data_layer(Path("net")).transform_param.mean_value) == pytest.approx(
         [103.53, 116.28, 123.675]
     )

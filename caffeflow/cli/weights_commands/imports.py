@@ -70,6 +70,8 @@ def command(
     if data_dir is not None and render_dir is None:
         raise UsageError("--data is for the net that --render writes; give both or neither")
     report = import_weights(request)
+    for remark in report.notes:
+        console.note(f"note: {remark}")
     if as_json:
         console.json(_as_json(report))
         return
@@ -116,6 +118,7 @@ def _as_json(report: ImportReport) -> dict[str, object]:
         "input_size": list(report.input_size),
         "render": report.render_command,
         "rendered": [str(path) for path in report.rendered],
+        "notes": list(report.notes),
     }
 
 
