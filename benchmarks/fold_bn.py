@@ -26,15 +26,14 @@ from caffeflow.engine.net import Net
 from caffeflow.engine.stepwise import StepwiseExecutor
 from caffeflow.engine.training import Feeds, FusedExecutor
 from caffeflow.engine.typical_input import typical_feeds
-from caffeflow.proto.graph import build_graph
 from caffeflow.report.tables import table
 from caffeflow.weights.folding import Folded, fold_net
 from caffeflow.weights.formats import read_weights
-from caffeflow.workflows.fold_bn import loaded
+from caffeflow.workflows.fold_bn import loaded, with_net
 from caffeflow.workflows.open_net import Ask, open_net
 from caffeflow.workflows.same_outputs import compare_nets
 from caffeflow.workflows.weights import InitRequest, initialize
-from caffeflow.workflows.weights_files import fitting
+from caffeflow.workflows.weights_into_net import fitting
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def measure(subject: Subject, folder: Path, *, rounds: int) -> Figures:
     layers = fitting(opened, read_weights(weights), path=weights, asked=subject.net)
     folded = fold_net(opened.net, layers)
     before = loaded(opened, layers)
-    after = loaded(replace(opened, net=folded.net, graph=build_graph(folded.net)), folded.layers)
+    after = loaded(with_net(opened, folded.net), folded.layers)
     feeds = typical_feeds(before, seed=0)
     double, single = (
         max(each.relative for each in compare_nets(before, after, [feeds], is_double=is_double))

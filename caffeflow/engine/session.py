@@ -27,7 +27,7 @@ from caffeflow.engine.testing import TestPass
 from caffeflow.engine.training import Feeds, FusedExecutor, Precision
 from caffeflow.engine.updates import check_update
 from caffeflow.errors import NetError
-from caffeflow.proto.binary import read_caffemodel
+from caffeflow.proto.binary import LayerArrays
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.matching import CopyPlan
 from caffeflow.proto.net import NetRole
@@ -114,13 +114,13 @@ class Session:
         """What computes, for the record."""
         return str(torch.__version__)
 
-    def load(self, weights: str) -> CopyPlan:
+    def load(self, weights: Sequence[LayerArrays]) -> CopyPlan:
         """Copies weights by layer name into the train net, whose blobs the test nets use.
 
         Raises:
-            WeightsError: The file cannot be read or does not fit.
+            WeightsError: They do not fit.
         """
-        return self.solver.net.load(read_caffemodel(weights))
+        return self.solver.net.load(weights)
 
     def positions(self) -> dict[str, Any]:
         """Returns where every feed stands, for a snapshot."""

@@ -39,26 +39,29 @@ def match(source: Sequence[LayerArrays], target: Mapping[str, Sequence[Shape]]) 
         target: Layer name to the shapes of its learned blobs, for every layer of the net.
 
     Raises:
-        WeightsError: A layer of the same name has other numbers of blobs or other shapes.
+        WeightsError: Layers of the same name have other numbers of blobs or other shapes; it tells of the
+            first, and how many there are.
     """
     copied: dict[str, tuple[Array, ...]] = {}
     skipped = []
+    misfits = []
     for layer in source:
         if layer.name not in target:
             if layer.arrays:
                 skipped.append(layer.name)
             continue
         shapes = target[layer.name]
-        if len(layer.arrays) != len(shapes):
-            raise WeightsError(
-                f"layer '{layer.name}': the file has {len(layer.arrays)} blobs, the net wants {len(shapes)};"
-                " rename the layer to learn it from scratch, or use the net that the file was made with"
-            )
+        try:
+            arrays = _fit_all(layer, shapes)
+        except WeightsError as misfit:
+            misfits.append(misfit)
+            continue
         if shapes:
-            copied[layer.name] = tuple(
-                _fit(layer.name, index, array, shape)
-                for index, (array, shape) in enumerate(zip(layer.arrays, shapes, strict=True))
-            )
+            copied[layer.name] = arrays
+    if len(misfits) == 1:
+        raise misfits[0]
+    if misfits:
+        raise WeightsError(f"{misfits[0]}; so it is with {len(misfits) - 1} more")
     new = tuple(name for name, shapes in target.items() if shapes and name not in copied)
     return CopyPlan(copied=tuple(copied.items()), new=new, skipped=tuple(skipped))
 
@@ -69,6 +72,18 @@ def describe(shape: Shape) -> str:
     for dim in shape:
         count *= dim
     return " ".join([*map(str, shape), f"({count})"])
+
+
+def _fit_all(layer: LayerArrays, shapes: Sequence[Shape]) -> tuple[Array, ...]:
+    if len(layer.arrays) != len(shapes):
+        raise WeightsError(
+            f"layer '{layer.name}': the file has {len(layer.arrays)} blobs, the net wants {len(shapes)};"
+            " rename the layer to learn it from scratch, or use the net that the file was made with"
+        )
+    return tuple(
+        _fit(layer.name, index, array, shape)
+        for index, (array, shape) in enumerate(zip(layer.arrays, shapes, strict=True))
+    )
 
 
 def _fit(layer: str, index: int, array: Array, shape: Shape) -> Array:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from caffeflow.errors import TemplateError, UsageError, WeightsError
-from caffeflow.proto.binary import LayerArrays, read_caffemodel, write_caffemodel
+from caffeflow.proto.binary import LayerArrays, write_caffemodel
 from caffeflow.render.backbone import Backbone
 from caffeflow.render.catalog import Net, find_net, net_names
 from caffeflow.weights.backbone import Mapped, map_backbone, norms_of
+from caffeflow.weights.formats import read_weights
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
 from caffeflow.workflows.render import MODELS_DIR
 
@@ -73,7 +74,7 @@ def backbone(request: BackboneRequest) -> BackboneReport:
     net = _catalogue_net(request.to)
     facts = _backbone_of(net)
     out = request.out or _folder_of(request.to, net) / _OUT_NAME
-    source = read_caffemodel(request.classifier)
+    source = read_weights(request.classifier)
     _check_source(request.classifier, source, net, facts)
     if out.exists() and not request.force:
         raise UsageError(f"{out}: is there already; replace it with --force, or choose another --out")

@@ -20,7 +20,7 @@ from caffeflow.proto.graph import build_graph
 from caffeflow.proto.text import format_message, located
 from caffeflow.weights.folding import FoldRow, fold_net
 from caffeflow.weights.formats import read_weights
-from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
+from caffeflow.workflows.open_net import Ask, OpenedNet, open_net, set_batch_size
 from caffeflow.workflows.same_outputs import TOLERANCE, Difference, compare_nets, require_same
 from caffeflow.workflows.test_data import (
     RECORD_LAYERS,
@@ -30,7 +30,7 @@ from caffeflow.workflows.test_data import (
     own_data_layer,
     source_of,
 )
-from caffeflow.workflows.weights_files import fitting
+from caffeflow.workflows.weights_into_net import fitting
 
 if TYPE_CHECKING:
     from caffeflow.engine.net import Net
@@ -93,7 +93,7 @@ def fold_bn(request: FoldRequest) -> FoldReport:
     """
     from caffeflow.engine.typical_input import typical_feeds
 
-    opened = open_net(request.ask)
+    opened = open_net(replace(request.ask, batch_size=None))
     prototxt, caffemodel = _out_files(request, opened)
     read = read_weights(request.weights)
     layers = fitting(opened, read, path=request.weights, asked=request.ask.net)
@@ -102,8 +102,10 @@ def fold_bn(request: FoldRequest) -> FoldReport:
     if not any(row.into for row in folded.rows):
         why = folded.rows[0].reason if folded.rows else "it has no BatchNorm, Scale or Bias"
         raise UsageError(f"{opened.net_file.path}: there is nothing to fold: {why}")
-    before = loaded(opened, layers)
-    after = loaded(replace(opened, net=folded.net, graph=build_graph(folded.net)), folded.layers)
+    before, after = (
+        loaded(with_net(opened, net, batch_size=request.ask.batch_size), its)
+        for net, its in ((opened.net, layers), (folded.net, folded.layers))
+    )
     batches: list[Feeds] = [typical_feeds(before, seed=seed) for seed in _SEEDS]
     ran_on = [f"{len(_SEEDS)} made-up batches"]
     real = _find_data(opened, request)
@@ -117,6 +119,15 @@ def fold_bn(request: FoldRequest) -> FoldReport:
     return FoldReport(
         rows=folded.rows, ran_on=tuple(ran_on), worst=worst, prototxt=prototxt, caffemodel=caffemodel
     )
+
+
+def with_net(opened: OpenedNet, net: NetParameter, *, batch_size: int | None = None) -> OpenedNet:
+    """Returns another net in an opened one's place, running so many items at once; the net is not changed."""
+    running = NetParameter()
+    running.CopyFrom(net)
+    if batch_size is not None:
+        set_batch_size(running, batch_size)
+    return replace(opened, net=running, graph=build_graph(running))
 
 
 def loaded(opened: OpenedNet, layers: Sequence[LayerArrays]) -> Net:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from caffeflow.errors import UsageError, WeightsError
-from caffeflow.proto.binary import LayerArrays, read_caffemodel, write_caffemodel
+from caffeflow.proto.binary import LayerArrays, write_caffemodel
 from caffeflow.weights.backbone import Mapped, map_backbone, norms_of
+from caffeflow.weights.formats import read_weights
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
 
 _ENDING: Final = "_deploy.caffemodel"
@@ -53,7 +54,7 @@ def merge(request: MergeRequest) -> tuple[Path, Mapped]:
     folder = request.to if request.to.is_dir() else request.to.parent
     deploy = open_net(Ask(net=str(request.to), record=_ANY_RECORD))
     trained = open_net(Ask(net=str(request.trained or folder), phase="TRAIN", record=_ANY_RECORD))
-    source = read_caffemodel(request.weights)
+    source = read_weights(request.weights)
     try:
         mapped = merged(trained, deploy, source)
     except WeightsError as error:

@@ -21,7 +21,6 @@ from caffeflow.engine.net import Net
 from caffeflow.engine.training import Feeds, FusedExecutor
 from caffeflow.errors import DataError, UsageError, WeightsError
 from caffeflow.layers.params import dims
-from caffeflow.proto.binary import read_caffemodel
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.workflows.preflight import preflight
 from caffeflow.workflows.preflight_findings import Flight
@@ -31,6 +30,7 @@ from caffeflow.workflows.test_detection_net import with_data, without_scores
 from caffeflow.workflows.test_figures import TestFigures
 from caffeflow.workflows.test_keeping import keep_result
 from caffeflow.workflows.test_subject import Subject, find_net, find_subject, find_weights
+from caffeflow.workflows.weights_into_net import load_into, not_finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,14 +167,16 @@ def load_weights(net: Net, weights: Path, path: Path, note: Callable[[str], None
     Raises:
         WeightsError: The file cannot be read, does not fit, or lacks a layer.
     """
-    plan = net.load(read_caffemodel(weights))
+    plan = load_into(net.load, weights, net=str(path))
     note(f"weights: {weights} (layers copied: {len(plan.copied)})")
+    if bad := not_finite(plan):
+        note(f"weights: values that are nan or infinite in {bad}")
     if plan.skipped:
         note(f"weights: not in this net, so left out: {', '.join(plan.skipped)}")
     if plan.new:
         raise WeightsError(
             f"{weights}: has nothing for {_quoted(plan.new)} of {path}; weights go by layer name: give those"
-            " that were trained with this net"
+            f" that were trained with this net; all in a table: caffeflow weights diff {weights} {path}"
         )
 
 

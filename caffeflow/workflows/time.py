@@ -17,10 +17,10 @@ from caffeflow.engine.timing import (
     time_fused,
     time_layers,
 )
-from caffeflow.proto.binary import read_caffemodel
 from caffeflow.proto.text import located
 from caffeflow.report.tables import table
 from caffeflow.workflows.open_net import Ask, open_net
+from caffeflow.workflows.weights_into_net import check_beginning, load_into
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -80,15 +80,15 @@ def time_nets(request: TimeRequest, *, on_net: Callable[[str], None]) -> list[Ne
     """
     device = choose_device(request.device)
     with_bf16 = device.type == "cuda" if request.with_bf16 is None else request.with_bf16
-    source = read_caffemodel(request.weights) if request.weights else None
     times = []
     for ask in request.asks:
         opened = open_net(ask)
         on_net(opened.label)
         with located(opened.net_file):
             net = Net(opened.graph, opened.shapes(), seed=_SEED, device=device)
-        if source is not None:
-            net.load(source)
+        if request.weights is not None:
+            plan = load_into(net.load, request.weights, net=ask.net)
+            check_beginning(plan, request.weights, net=ask.net)
         neutral_statistics(net)
         feeds = synthetic_feeds(net, seed=_SEED)
         by_layer, layers = time_layers(net, feeds, iterations=request.iterations)

@@ -37,6 +37,7 @@ from caffeflow.workflows.run_folder import RUNS, MetricsTable, RunFolder, read_r
 from caffeflow.workflows.train_labels import check_labels, sources_of
 from caffeflow.workflows.train_record import Screen, TrainRecord, columns_of, draw
 from caffeflow.workflows.train_settings import TrainReport, TrainSettings
+from caffeflow.workflows.weights_into_net import check_beginning, load_into
 
 
 def train(settings: TrainSettings, screen: Screen) -> TrainReport:
@@ -177,7 +178,9 @@ class _Training:
             restore_snapshot(self._settings.snapshot, session.solver)
             return
         for path in self._settings.weights_for(self._nets.parameters):
-            plan = session.load(path)
+            net = str(self._nets.train.net_file.path)
+            plan = load_into(session.load, Path(path), net=net)
+            check_beginning(plan, Path(path), net=net)
             self._lines(lines.finetuning(path))
             for name in plan.skipped:
                 self._lines(LogLine("net.cpp:750", f"Ignoring source layer {name}"))

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 from caffeflow.data.manifest import read_manifest
 from caffeflow.errors import NetError, UsageError, WeightsError, suggestion
-from caffeflow.proto.binary import LayerArrays, count_values, read_caffemodel, write_caffemodel
+from caffeflow.proto.binary import LayerArrays, count_values, write_caffemodel
 from caffeflow.proto.caffe_pb2 import FillerParameter
 from caffeflow.proto.graph import build_graph
 from caffeflow.weights.arrays import BlobStatistics, statistics_of
+from caffeflow.weights.formats import read_weights
 from caffeflow.weights.initial import has_no_filler, initial_arrays
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
 from caffeflow.workflows.test_data import RECORD_LAYERS, DataSettings, own_data_layer
@@ -69,7 +70,7 @@ def show(path: Path, *, layer: str | None = None) -> list[BlobStatistics]:
     Raises:
         WeightsError: The file cannot be read, or has no such layer.
     """
-    layers = read_caffemodel(path)
+    layers = read_weights(path)
     if layer is not None:
         names = [one.name for one in layers]
         layers = [one for one in layers if one.name == layer]

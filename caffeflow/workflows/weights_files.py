@@ -13,7 +13,8 @@ from caffeflow.weights.compare import LayerDifference, compare_layers
 from caffeflow.weights.copying import CopyTable, copy_table, unusable
 from caffeflow.weights.formats import ENDINGS, ending_of, read_weights, read_weights_file, write_weights
 from caffeflow.weights.hdf5_files import caffe_cannot_find
-from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
+from caffeflow.workflows.open_net import Ask, open_net
+from caffeflow.workflows.weights_into_net import in_shape, learned_shapes, named, where_all_is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,44 +74,6 @@ def diff_net(path: Path, ask: Ask) -> CopyTable:
     return copy_table(read_weights(path), learned_shapes(open_net(ask)))
 
 
-def learned_shapes(opened: OpenedNet) -> dict[str, list[Shape]]:
-    """Returns the shapes of every layer's learned blobs; of several of a name, the first one's."""
-    shapes: dict[str, list[Shape]] = {}
-    for facts in opened.shapes().layers:
-        shapes.setdefault(facts.name, [blob.shape for blob in facts.blobs])
-    return shapes
-
-
-def fitting(opened: OpenedNet, layers: Sequence[LayerArrays], *, path: Path, asked: str) -> list[LayerArrays]:
-    """Returns the layers of a file in a net's shapes; all layers of the net that learn must be there.
-
-    Args:
-        opened: The net.
-        layers: The file's layers.
-        path: The file, for messages.
-        asked: What the user calls the net, for messages.
-
-    Raises:
-        WeightsError: Layers do not fit or are missing; a line, and the command that shows them all.
-    """
-    shapes = learned_shapes(opened)
-    table = copy_table(layers, shapes)
-    wrong = [row for row in table.rows if row.state in ("mismatched", "new")]
-    learned = [name for name, blobs in shapes.items() if blobs]
-    if wrong:
-        first = wrong[0].reason or f"nothing for layer '{wrong[0].layer}'"
-        raise WeightsError(
-            f"{path}: does not fit {asked}: {len(wrong)} of its {len(learned)} layers get no weights; the"
-            f" first: {first.partition(';')[0]}; all in a table: caffeflow weights diff {path} {asked}"
-        )
-    bad = unusable(layers, shapes)
-    if bad:
-        raise WeightsError(
-            f"{path}: values that are nan or infinite in {_named(bad)}; take an earlier snapshot"
-        )
-    return list(_in_shape(layers, shapes))
-
-
 def copy(request: CopyRequest) -> tuple[CopyTable, WrittenFile | None]:
     """Writes a file with a net's layers, from those of another file.
 
@@ -136,8 +99,8 @@ def copy(request: CopyRequest) -> tuple[CopyTable, WrittenFile | None]:
         return table, None
     if not table.count("copied"):
         raise WeightsError(
-            f"{request.source}: none of its layers is in {request.ask.net}; see both with: caffeflow weights"
-            f" diff {request.source} {request.ask.net}; rename with --map OLD=NEW"
+            f"{request.source}: none of its layers is in {request.ask.net}; rename with --map OLD=NEW;"
+            f" {where_all_is(request.source, request.ask.net)}"
         )
     messages = {layer.name: layer for layer in reversed(opened.net.layer)}
     copied = [
@@ -147,7 +110,7 @@ def copy(request: CopyRequest) -> tuple[CopyTable, WrittenFile | None]:
             bottoms=tuple(messages[layer.name].bottom),
             tops=tuple(messages[layer.name].top),
         )
-        for layer in _in_shape(layers, shapes)
+        for layer in in_shape(layers, shapes)
     ]
     _write(request.out, opened.net.name, copied)
     return table, WrittenFile(values=count_values(copied), notes=tuple(_notes(request.out, copied)))
@@ -185,36 +148,22 @@ def convert(source: Path, out: Path, *, force: bool = False) -> WrittenFile:
     return WrittenFile(values=count_values(found.layers), notes=tuple(_notes(out, found.layers)))
 
 
-def _in_shape(layers: Sequence[LayerArrays], shapes: Mapping[str, Sequence[Shape]]) -> Iterator[LayerArrays]:
-    """Yields a file's layers in the net's shapes; of several of a name, the last one."""
-    for name, layer in {layer.name: layer for layer in layers if layer.name in shapes}.items():
-        arrays = tuple(array.reshape(shape) for array, shape in zip(layer.arrays, shapes[name], strict=True))
-        yield replace(layer, arrays=arrays)
-
-
 def _notes(out: Path, layers: Sequence[LayerArrays]) -> Iterator[str]:
     bad = unusable(layers, [layer.name for layer in layers])
     if bad:
-        yield f"values that are nan or infinite in {_named(bad)}"
+        yield f"values that are nan or infinite in {named(bad)}"
     if ending_of(out) != ".h5":
         return
     hidden = caffe_cannot_find(layers)
     if hidden:
-        yield f"Caffe itself does not find layers with '/' in their names in HDF5: {_named(hidden)}"
+        yield f"Caffe itself does not find layers with '/' in their names in HDF5: {named(hidden)}"
     old = [layer.name for layer in layers if any(_looks_legacy(array.shape) for array in layer.arrays)]
     if old:
-        yield f"Caffe itself takes no four-dimensional blobs of old files from HDF5: {_named(old)}"
+        yield f"Caffe itself takes no four-dimensional blobs of old files from HDF5: {named(old)}"
 
 
 def _looks_legacy(shape: Shape) -> bool:
     return len(shape) == 4 and shape[:2] == (1, 1) and shape != (1, 1, 1, 1)
-
-
-def _named(layers: Sequence[str]) -> str:
-    """Returns the names if they are few, else the first ones and how many more."""
-    names = ", ".join(f"'{name}'" for name in layers[:5])
-    more = f" and {len(layers) - 5} more" if len(layers) > 5 else ""
-    return f"layer{'s' if len(layers) > 1 else ''} {names}{more}"
 
 
 def _check_out(source: Path, out: Path, *, force: bool) -> None:

@@ -168,3 +168,28 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         binary.write_caffemodel(path, name="second", layers=broken())
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".w")] == []
+
+
+@pytest.mark.parametrize(("number", "kind"), [(0, "<f8"), (1, "<f4"), (2, "<f2")])
+def test_raw_blobs_of_nvcaffe_are_read(number: int, kind: str, tmp_path: Path) -> None:
+    values = np.array([0.5, -2, 1024, 0.0625, 3, np.inf], kind)
+    raw = field(7, field(1, varint(2) + varint(3))) + varint(10 << 3) + varint(number)
+    blob = raw + field(12, values.tobytes())
+    (tmp_path / "nv.caffemodel").write_bytes(field(100, field(1, b"ip") + field(7, blob)))
+    (read,) = binary.read_caffemodel(tmp_path / "nv.caffemodel")
+    assert read.arrays[0].dtype == np.float32
+    np.testing.assert_array_equal(read.arrays[0], values.astype(np.float32).reshape(2, 3))
+
+
+@pytest.mark.parametrize(("number", "size"), [(3, 8), (2, 5)])
+def test_raw_blobs_of_something_else_are_named(number: int, size: int, tmp_path: Path) -> None:
+    blob = field(7, field(1, varint(2))) + varint(10 << 3) + varint(number) + field(12, bytes(size))
+    (tmp_path / "nv.caffemodel").write_bytes(field(100, field(1, b"ip") + field(7, blob)))
+    with pytest.raises(WeightsError, match=r"layer 'ip'.*raw type"):
+        binary.read_caffemodel(tmp_path / "nv.caffemodel")
+
+
+def test_the_nets_name_is_kept(tmp_path: Path) -> None:
+    binary.write_caffemodel(tmp_path / "w.caffemodel", name="tiny", layers=layers())
+    name, read = binary.read_named_caffemodel(tmp_path / "w.caffemodel")
+    assert (name, [layer.name for layer in read]) == ("tiny", ["conv1", "relu1"])

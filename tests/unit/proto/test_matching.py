@@ -49,3 +49,9 @@ def test_a_later_source_layer_of_the_same_name_wins() -> None:
     later = LayerArrays("ip", "Any", (), (), (np.full((2,), 9, np.float32),))
     plan = match([layer("ip", (2,)), later], {"ip": [(2,)]})
     assert plan.copied[0][1][0].tolist() == [9, 9]
+
+
+def test_all_layers_that_do_not_fit_are_counted() -> None:
+    source = [layer("a", (2, 3)), layer("b", (5,)), layer("c", (7,), (2,))]
+    with pytest.raises(WeightsError, match=r"layer 'a'.*so it is with 2 more"):
+        match(source, {"a": [(3, 2)], "b": [(3,)], "c": [(7,)]})
