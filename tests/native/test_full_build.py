@@ -99,7 +99,7 @@ def render_ssdlite(caffeflow: Commands) -> Path:
 def render_lenet(caffeflow: Commands) -> Path:
     """Pictures of digits, and LeNet for them."""
     write_digits(Path("digits"))
-    caffeflow("prepare", "folder", "digits", "--gray")
+    caffeflow("prepare", "folder", "digits", "--gray", "--val-fraction", "0.2")
     caffeflow("render", "lenet", "--max-iter", str(ITERATIONS))
     return Path("models/lenet/solver.prototxt")
 
