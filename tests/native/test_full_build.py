@@ -100,7 +100,7 @@ def render_lenet(caffeflow: Commands) -> Path:
     """Pictures of digits, and LeNet for them."""
     write_digits(Path("digits"))
     caffeflow("prepare", "folder", "digits", "--gray", "--val-fraction", "0.2")
-    caffeflow("render", "lenet", "--max-iter", str(ITERATIONS))
+    caffeflow("render", "lenet", "--max-iter", str(ITERATIONS), "--display", "10")
     return Path("models/lenet/solver.prototxt")
 
 
