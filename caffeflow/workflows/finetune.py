@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from caffeflow.errors import NetError, UsageError
 from caffeflow.layers.inference import NetShapes, infer
@@ -29,14 +30,14 @@ from caffeflow.render.dataset import Dataset
 from caffeflow.render.resolve import Resolution
 from caffeflow.render.writing import check_free, write_files
 from caffeflow.weights.copying import CopyTable
-from caffeflow.workflows.finetune_net import STAGES, Origin, open_origin, with_input_size, with_stand_in
+from caffeflow.workflows.finetune_net import STAGES, Origin, fitted, open_origin, with_stand_in
 from caffeflow.workflows.finetune_text import Changes, texts_of
 from caffeflow.workflows.finetune_weights import Start, find_start, look_into
 from caffeflow.workflows.render import MODELS_DIR, Request, find_dataset, record_shape_of, resolve_for
 
-PRETRAINED = "pretrained"
-_NO_DATASET = "new"
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
+_PRETRAINED: Final = "pretrained"
+_NO_DATASET: Final = "new"
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,16 +121,15 @@ def finetune(request: FinetuneRequest, *, force: bool = False) -> FinetuneReport
         UsageError: Options that contradict each other, or files would be replaced without `force`.
         NetError: The net is not one to be fine-tuned, or its classifier is not known.
         DataError: The dataset cannot be read.
-        WeightsError: The weights are there, but cannot be read.
     """
     origin = open_origin(request.origin, request.variant)
     dataset = find_dataset(origin.net, request.data_dir)
-    _check_classes(request, dataset)
+    _check(request, dataset)
     name = _layer_suffix(request, dataset)
     out_dir = _out_dir(request, origin, name)
     if dataset.is_missing:
         origin = with_stand_in(origin, name=name, classes=request.classes or 2)
-    origin = with_input_size(origin, dataset, request.assignments)
+    origin = fitted(origin, dataset, request.assignments)
     resolution = resolve_for(origin.net, _render_request(request, origin, out_dir))
     new = NewLayer(name=name, num_output=resolution["net.classes"], lr_mult=request.lr_mult)
     nets = {stage: origin.stage(stage, resolution, request.command) for stage in STAGES}
@@ -165,7 +165,9 @@ def finetune(request: FinetuneRequest, *, force: bool = False) -> FinetuneReport
     )
 
 
-def _check_classes(request: FinetuneRequest, dataset: Dataset) -> None:
+def _check(request: FinetuneRequest, dataset: Dataset) -> None:
+    if request.keep_statistics and request.freeze is None:
+        raise UsageError("--freeze-statistics is for frozen layers; say with --freeze LAYER which they are")
     given = {"net.classes", "classes"} & set(request.assignments)
     if given:
         raise UsageError(f"--set {given.pop()}: give the number of classes with --classes")
@@ -224,7 +226,7 @@ def _render_request(request: FinetuneRequest, origin: Origin, out_dir: Path) -> 
 
 def _mean(asked: str, origin: Origin) -> dict[str, str]:
     """Returns what `--mean` assigns."""
-    if asked != PRETRAINED:
+    if asked != _PRETRAINED:
         return {"data.mean": asked}
     if origin.mean_file:
         return {"data.mean": "file", "data.mean_file": origin.mean_file}

@@ -7,16 +7,14 @@ does `--set`.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from caffeflow.errors import NetError, TemplateError, UsageError
-from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
-from caffeflow.proto.net import Phase, filter_net, net_state
-from caffeflow.proto.stages import Entry, body_of, deploy_body_of, find_entry, input_size_of, with_data
+from caffeflow.proto.caffe_pb2 import NetParameter
+from caffeflow.proto.stages import Entry, body_of, deploy_body_of, find_entry, with_data
 from caffeflow.proto.text import located, parse, read_net
 from caffeflow.render.catalog import Net, RecipeDataset, find_net, shared_variables
 from caffeflow.render.dataset import Dataset
@@ -24,6 +22,7 @@ from caffeflow.render.render import render_stage
 from caffeflow.render.resolve import Resolution
 from caffeflow.render.tasks import task_named
 from caffeflow.render.variables import AUTO
+from caffeflow.workflows.finetune_prototxt import data_layer, facts_of, found_path, notes_of, with_own_paths
 
 STAGES: Final = ("train_val", "deploy")
 TUTORIAL: Final = (
@@ -38,7 +37,6 @@ _SOLVER: Final[Mapping[str, Any]] = {
 _FLICKR: Final = ("flickr_style", 64_000, 5_000)  # the tutorial's images, and those of its 100 test batches
 _DETECTING: Final = ("PriorBox", "MultiBoxLoss", "DetectionOutput", "AnnotatedData")
 _DATA_LAYERS: Final = "data_layers.prototxt.j2"
-_RECORDS: Final = ("Data", "ImageData")
 _COLOUR: Final = 3
 
 
@@ -81,10 +79,8 @@ def open_origin(asked: str, variant: str | None = None) -> Origin:
         UsageError: A folder, or a net that detects.
         NetError: The prototxt is not a net to be fine-tuned.
     """
-    path = Path(asked)
-    if path.is_dir():
-        path = _in_folder(path)
-    if path.exists() or path.suffix == ".prototxt" or "/" in asked:
+    path = _path_of(asked)
+    if path.is_file() or path.suffix == ".prototxt" or "/" in asked:
         if variant is not None:
             raise UsageError(f"--variant is for nets of the catalogue; '{asked}' is a file")
         return _open_prototxt(path)
@@ -117,25 +113,29 @@ def with_stand_in(origin: Origin, *, name: str, classes: int) -> Origin:
     return replace(origin, net=replace(net, dataset=dataset))
 
 
-def with_input_size(origin: Origin, dataset: Dataset, assignments: Mapping[str, str]) -> Origin:
-    """Returns the same, with the dataset's size for a prototxt that takes images as they are.
+def fitted(origin: Origin, dataset: Dataset, assignments: Mapping[str, str]) -> Origin:
+    """Returns the same, with what a prototxt's data layer leaves to the dataset, or says for lists only.
 
     Raises:
-        UsageError: Nothing says the size.
+        UsageError: Nothing says how large the input is.
     """
-    net, name = origin.net, "net.input_size"
-    is_open = any(each.name == name and each.default == AUTO for each in net.variables)
-    if not is_open or {name, "input_size"} & set(assignments):
+    changed: dict[str, Any] = {}
+    if origin.path is None:
         return origin
-    if dataset.size is None:
-        raise UsageError(
-            f"{origin.path}: has no crop_size, and no dataset says how large its images are; give"
-            " --input-size HxW, or --data"
-        )
+    defaults = {each.name: each.default for each in origin.net.variables}
+    if dataset.backend != "imagedata":
+        changed["data.resize"] = AUTO  # an LMDB is resized when it is prepared
+    if defaults["net.input_size"] == AUTO and not {"net.input_size", "input_size"} & set(assignments):
+        if dataset.size is None:
+            raise UsageError(
+                f"{origin.path}: has no crop_size, and no dataset says how large its images are; give"
+                " --input-size HxW, or --data"
+            )
+        changed["net.input_size"] = dataset.size
     variables = tuple(
-        replace(each, default=dataset.size) if each.name == name else each for each in net.variables
+        replace(each, default=changed.get(each.name, each.default)) for each in origin.net.variables
     )
-    return replace(origin, net=replace(net, variables=variables))
+    return replace(origin, net=replace(origin.net, variables=variables))
 
 
 def _tuned(net: Net) -> Net:
@@ -157,11 +157,23 @@ def _tuned(net: Net) -> Net:
     )
 
 
-def _in_folder(folder: Path) -> Path:
+def _path_of(asked: str) -> Path:
+    """Returns a path as it is, or a net in the folder that it names.
+
+    Raises:
+        UsageError: The folder holds none, and its name is no net's.
+    """
+    folder = Path(asked)
+    if not folder.is_dir():
+        return folder
     for stage in STAGES:
         if (folder / f"{stage}.prototxt").is_file():
             return folder / f"{stage}.prototxt"
-    raise UsageError(f"{folder}: holds neither train_val.prototxt nor deploy.prototxt; name the file itself")
+    if "/" in asked:
+        raise UsageError(
+            f"{folder}: holds neither train_val.prototxt nor deploy.prototxt; name the file itself"
+        )
+    return folder
 
 
 def _no_detection(name: str) -> str:
@@ -179,20 +191,8 @@ def _open_prototxt(path: Path) -> Origin:
             raise NetError(_no_detection(path.name))
         entry = find_entry(net)
         body = body_of(net, entry)
-        layers = {phase: _data_layer(entry, phase) for phase in ("TRAIN", "TEST")}
-    facts = _facts(layers["TRAIN"], layers["TEST"], entry)
-    notes = []
-    if entry.is_deploy:
-        notes.append(
-            f"{path}: is a deploy file, which says nothing of mean, scale, mirror and multipliers: less the"
-            " dataset's mean, scale 1, mirrored, and multipliers 1 where it has none; a train_val file, or"
-            " --mean and --scale, say more"
-        )
-    elif layers["TRAIN"].type not in _RECORDS:
-        kind = layers["TRAIN"].type
-        notes.append(
-            f"{path}: its {kind} layer is replaced by one that reads the dataset; nothing is kept of it"
-        )
+        layers = {phase: data_layer(entry, phase) for phase in ("TRAIN", "TEST")}
+    facts = facts_of(layers["TRAIN"], layers["TEST"], entry)
     made = Net(
         name=_name_of(path),
         aliases=(),
@@ -219,68 +219,15 @@ def _open_prototxt(path: Path) -> Origin:
     return Origin(
         net=_tuned(made),
         path=path,
-        body=_with_own_paths(body, path),
+        body=with_own_paths(body, path),
         entry=entry,
-        mean_file=_found(layers["TRAIN"].transform_param.mean_file, path),
-        notes=tuple(notes),
+        mean_file=found_path(layers["TRAIN"].transform_param.mean_file, path),
+        notes=tuple(notes_of(path, layers["TRAIN"], entry)),
     )
 
 
 def _name_of(path: Path) -> str:
     return path.stem if path.stem not in STAGES else path.resolve().parent.name
-
-
-def _data_layer(entry: Entry, phase: Phase) -> LayerParameter:
-    held = NetParameter(layer=entry.layers)
-    found = filter_net(held, net_state(phase)).layer
-    if len(found) > 1:
-        names = ", ".join(f"'{layer.name}'" for layer in found)
-        raise NetError(f"has {len(found)} data layers in phase {phase}: {names}; expected one")
-    return found[0] if found else entry.layers[0]
-
-
-def _facts(train: LayerParameter, test: LayerParameter, entry: Entry) -> dict[str, Any]:
-    """Returns the defaults that a user's data layer gives the variables."""
-    transform, images = train.transform_param, train.image_data_param
-    facts: dict[str, Any] = {"net.top5": False, "data.mean": "none", "data.mirror": transform.mirror}
-    facts["data.scale"] = (transform.scale,)
-    facts["data.shuffle"] = images.shuffle if train.type == "ImageData" else True
-    for name, layer in (("data.batch_size", train), ("data.test_batch_size", test)):
-        batch = (
-            layer.image_data_param.batch_size if layer.type == "ImageData" else layer.data_param.batch_size
-        )
-        if layer.type in _RECORDS and batch:
-            facts[name] = batch
-    if transform.mean_file:
-        facts["data.mean"] = "file"
-    elif transform.mean_value or entry.is_deploy:
-        facts["data.mean"] = "values"
-    if transform.mean_value:
-        facts["data.mean_values"] = tuple(transform.mean_value)
-    if images.new_height and images.new_width:
-        facts["data.resize"] = (images.new_height, images.new_width)
-    facts |= _input_facts(train, entry)
-    if entry.is_deploy:
-        facts["data.mirror"] = True
-    return facts
-
-
-def _input_facts(train: LayerParameter, entry: Entry) -> dict[str, Any]:
-    transform, images = train.transform_param, train.image_data_param
-    facts: dict[str, Any] = {}
-    shape = input_size_of(entry)
-    if shape is not None:
-        facts["net.channels"] = shape[0]
-        facts["net.input_size"] = shape[1:]
-    elif transform.crop_size:
-        facts["net.input_size"] = (transform.crop_size, transform.crop_size)
-    elif images.new_height and images.new_width:
-        facts["net.input_size"] = (images.new_height, images.new_width)
-    if transform.force_gray or (train.type == "ImageData" and not images.is_color):
-        facts["net.channels"] = 1
-    elif transform.force_color or train.type == "ImageData" or len(transform.mean_value) == _COLOUR:
-        facts["net.channels"] = _COLOUR
-    return facts
 
 
 def _recipe_dataset(facts: Mapping[str, Any]) -> RecipeDataset:
@@ -290,20 +237,3 @@ def _recipe_dataset(facts: Mapping[str, Any]) -> RecipeDataset:
         name=name, prepare="caffeflow prepare folder IMAGES", channels=facts.get("net.channels", _COLOUR),
         height=height, width=width, classes=2, train=train, val=val,
     )  # fmt: skip
-
-
-def _with_own_paths(body: NetParameter, path: Path) -> NetParameter:
-    """Writes the files that layers of the body name so that they are found from anywhere."""
-    for layer in body.layer:
-        for holder in (layer.infogain_loss_param, layer.hdf5_data_param):
-            if holder.source:
-                holder.source = _found(holder.source, path)
-    return body
-
-
-def _found(name: str, path: Path) -> str:
-    """Returns a file's path; as in Caffe it counts from the working folder, else from the prototxt's."""
-    if not name:
-        return ""
-    beside = path.parent / name
-    return os.path.normpath(Path.cwd() / (beside if beside.exists() and not Path(name).exists() else name))

@@ -102,13 +102,13 @@ def look_into(
         target: Layer name to the shapes of its learned blobs.
         renamed: The layers that begin anew.
         frozen: The layers that learn no more.
-
-    Raises:
-        WeightsError: The file cannot be read.
     """
     if start.path is None:
         return Looked(problem=start.problem)
-    held = read_weights_file(start.path)
+    try:
+        held = read_weights_file(start.path)
+    except WeightsError as error:
+        return Looked(problem=str(error))
     table = copy_table(held.layers, target)
     problem = _problem(start.path, table, held.layers)
     written = []

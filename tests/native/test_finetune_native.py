@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from caffeflow.cli.main import run
 from caffeflow.proto.binary import LayerArrays, read_caffemodel
 from caffeflow.weights.copying import copy_table
 from caffeflow.workflows.finetune import FinetuneReport, FinetuneRequest, finetune
@@ -91,3 +93,26 @@ def test_a_snapshot_of_the_real_caffe_is_copied_whole(
     assert again.table.layers("copied") == ["conv1", "conv2", "ip1"]
     assert again.table.layers("new") == ["ip2_dataset_more"]
     assert copy_table(list(snapshot.values()), shapes).count("copied") == 4
+
+
+def test_it_goes_straight_on_with_the_real_caffe(
+    caffe: NativeCaffe, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    initialize(InitRequest(ask=Ask(net="lenet"), out=tmp_path / "lenet.caffemodel", seed=5))
+    words = [
+        "--from",
+        "lenet",
+        "--weights",
+        "lenet.caffemodel",
+        "--data",
+        str(digits),
+        "--max-iter",
+        "2",
+        "--cpu",
+    ]
+    more = ["--train", "--engine", "caffe", "--caffe", str(caffe.tool("caffe")), "--json"]
+    assert run(["finetune", *words, *more]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["training"]["iterations"] == 2
+    log = Path(report["training"]["run"], "caffe.log").read_text()
+    assert log.count("Finetuning from ") == 2  # the train net and the test net

@@ -160,6 +160,22 @@ def test_weights_of_other_formats_become_a_caffemodel_that_both_engines_read(
     ]
 
 
+def test_a_file_that_is_no_weights_is_told_after_all_is_written(
+    kinds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("w.caffemodel").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n")
+    report = finetune(capsys, "--from", "cifar10-quick", "--weights", "w.caffemodel", code=6)
+    assert "w.caffemodel: is a git-lfs pointer" in report["problem"]
+    assert Path(report["solver"]).is_file()
+
+
+def test_a_folder_of_the_nets_name_is_not_in_the_way(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("lenet").mkdir()
+    report = finetune(capsys, "--from", "lenet", "--classes", "5", code=6)
+    assert report["renamed"] == {"ip2": "ip2_new"}
+    assert "of lenet no published weights are known; name a file with --weights" in report["problem"]
+
+
 def test_freeze_writes_the_multipliers_and_statistics_on_request(
     kinds: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +207,8 @@ def test_freeze_writes_the_multipliers_and_statistics_on_request(
         ("--from lenet --classes 5 --name bad/name", 2, "letters, digits"),
         ("--from lenet --classes 5 --layer ip3", 4, "did you mean 'ip"),
         ("--from lenet --classes 5 --freeze ip2", 2, "would freeze the new layer 'ip2'"),
+        ("--from lenet --classes 5 --freeze-statistics", 2, "--freeze LAYER"),
+        ("--from models/lenet --classes 5", 4, "no such net file"),
         ("--from lenet --classes 5 --set net.classes=5", 2, "with --classes"),
         ("--from lenet --classes 5 --set net.clases=5", 3, "no variable 'net.clases'"),
         ("--from lenet --classes 5 --engine torch", 2, "--train too"),

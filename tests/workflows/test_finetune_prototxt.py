@@ -104,6 +104,12 @@ def test_the_pretrained_mean_and_a_v1_net(kinds: Path, capsys: pytest.CaptureFix
     assert mine.read_text() == V1_NET
 
 
+def test_what_is_not_taken_over_is_told(kinds: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = GOOGLENET_LIKE.replace("mirror: true", "mirror: true noise_param { prob: 0.5 }", 1)
+    report = finetune(capsys, "--from", str(write("mine.prototxt", text)), code=6)
+    assert any("noise_param of its transform_param is not taken over" in note for note in report["notes"])
+
+
 def test_paths_beside_the_prototxt_are_found(kinds: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write("mine/old/mean.binaryproto", "")
     mine = write("mine/old.prototxt", V1_NET)
@@ -142,6 +148,27 @@ def test_image_lists_come_as_the_dataset_has_them(tmp_path: Path, capsys: pytest
     assert not train.HasField("data_param")
     # three classes leave no top-5
     assert any("'loss3/top-5' is left out" in note for note in report["notes"])
+
+
+def test_what_is_for_lists_only_is_left_to_the_dataset(
+    kinds: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = TWO_HEADS.replace("crop_size: 13", "").replace(
+        "batch_size: 2", "batch_size: 2 new_height: 17 new_width: 17"
+    )
+    report = finetune(capsys, "--from", str(write("two.prototxt", text)), "--layer", "b", code=6)
+    train = read_net(Path(report["out"], "train_val.prototxt")).net.layer[0]
+    assert (train.type, train.data_param.source) == ("Data", str(kinds / "train_lmdb"))
+    assert not train.HasField("image_data_param")
+
+
+def test_without_crop_and_dataset_the_size_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    mine = write("mine.prototxt", GOOGLENET_LIKE.replace("crop_size: 13", ""))
+    assert run(["finetune", "--from", str(mine), "--classes", "7"]) == 2
+    assert "--input-size" in capsys.readouterr().err
+    report = finetune(capsys, "--from", str(mine), "--classes", "7", "--input-size", "13", code=6)
+    deploy = layers_of(Path(report["out"], "deploy.prototxt"))
+    assert list(deploy["data"].input_param.shape[0].dim) == [1, 3, 13, 13]
 
 
 def test_two_candidates_are_told_and_chosen(kinds: Path, capsys: pytest.CaptureFixture[str]) -> None:

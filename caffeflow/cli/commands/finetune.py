@@ -25,6 +25,9 @@ _VARIABLES = {
     "stepsize": "solver.stepsize",
     "gamma": "solver.gamma",
 }
+_OF_REQUEST = (
+    "origin", "variant", "weights", "data_dir", "classes", "name", "layers", "freeze", "mean", "out_dir",
+)  # fmt: skip
 _NOT_WRITTEN = ("force", "as_json", "trains", "engine", "caffe", "device")
 
 
@@ -111,18 +114,13 @@ def command(
         console.note(f"note: {note}")
     trained = None
     if not as_json:
-        _print(report)
+        _print(report, is_last=not trains)
     if trains and not report.problem:
         trained = _train(report, engine=engine, caffe=caffe, device=device, is_silent=as_json)
     if as_json:
         console.json(_as_json(report) | ({"training": trained} if trained is not None else {}))
     if report.problem:
         raise WeightsError(report.problem)
-
-
-_OF_REQUEST = (
-    "origin", "variant", "weights", "data_dir", "classes", "name", "layers", "freeze", "mean", "out_dir",
-)  # fmt: skip
 
 
 def _train(
@@ -141,7 +139,7 @@ def _train(
     return train_report.as_json(trained)
 
 
-def _print(report: FinetuneReport) -> None:
+def _print(report: FinetuneReport, *, is_last: bool) -> None:
     from collections import Counter
 
     from caffeflow.report.tables import table
@@ -157,7 +155,7 @@ def _print(report: FinetuneReport) -> None:
     if report.frozen.layers:
         console.result(f"frozen: {', '.join(report.frozen.layers)}")
     console.result(f"wrote {report.out_dir}: {', '.join(path.name for path in report.paths)}")
-    if not report.problem:
+    if is_last and not report.problem:
         console.result(f"next: caffeflow train --solver {report.solver}")
 
 
