@@ -35,7 +35,7 @@ def save(net: torch.nn.Module, path: Path) -> None:
     [
         ("mobilenet_v2", "pth", "mobilenet-v2:paper"),
         ("regnet_x_400mf", "safetensors", "regnetx-400mf"),
-        ("regnet_x_800mf", "pth", "regnetx-800mf"),
+        pytest.param("regnet_x_800mf", "pth", "regnetx-800mf", marks=SLOW),
         pytest.param("regnet_x_1_6gf", "safetensors", "regnetx-1.6gf", marks=SLOW),
         pytest.param("regnet_x_3_2gf", "pth", "regnetx-3.2gf", marks=SLOW),
         pytest.param("resnet50", "pth", "resnet50:torchvision", marks=SLOW),
