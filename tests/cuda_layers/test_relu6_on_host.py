@@ -57,7 +57,7 @@ def test_relu6_equals_the_engine(program: Path, gpu: bool) -> None:
 
 @pytest.mark.parametrize("where", PLANTS)
 def test_planted_error_in_a_relu6_kernel_is_caught(where: str, tmp_path: Path) -> None:
-    planted = compile_layer("relu6", tmp_path / "planted", plant=PLANTS[where])
+    planted = compile_layer("relu6", tmp_path / "planted", plants=[PLANTS[where]], flags=())
     check(planted, gpu=False)
     with pytest.raises(AssertionError, match="Not equal to tolerance"):
         check(planted, gpu=True)

@@ -87,7 +87,7 @@ def _normal(shape: tuple[int, ...], *, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape).astype(np.float32).astype(np.float64)
 
 
-CASES = (
+_KINDS = (
     Depthwise("3x3", (2, 3, 5, 7), pad=(1, 1)),
     Depthwise("3x3-stride-2", (2, 3, 7, 11), stride=(2, 2), pad=(1, 1)),
     Depthwise("3x3-stride-2-even-sides", (1, 2, 8, 10), stride=(2, 2), pad=(1, 1)),
@@ -101,4 +101,28 @@ CASES = (
     Depthwise("kernel-over-all", (2, 3, 5, 7), kernel=(5, 7), bias=False),
     Depthwise("pad-over-kernel", (1, 2, 3, 5), kernel=(2, 3), stride=(2, 2), pad=(3, 5)),
     Depthwise("long-rows", (1, 2, 3, 37), pad=(1, 1)),
+    Depthwise("5x5", (2, 2, 11, 13), kernel=(5, 5), pad=(2, 2), multiplier=2),
+    Depthwise("5x5-stride-2", (1, 3, 13, 9), kernel=(5, 5), stride=(2, 2), pad=(2, 2)),
+    Depthwise("uneven-strides", (1, 2, 9, 19), stride=(1, 2), pad=(1, 0)),
+    Depthwise("one-value", (2, 3, 1, 1), pad=(1, 1)),
+    Depthwise("kernel-over-plane", (1, 2, 2, 3), kernel=(5, 7), stride=(2, 1), pad=(2, 3)),
 )
+
+
+def _of_width(width: int) -> Depthwise:
+    # Every remainder of a pack, whatever the stride; pads and heights of all kinds beside it.
+    strides = ((1, 1), (2, 2), (3, 3), (1, 2), (2, 1))
+    return Depthwise(
+        f"width-{width}",
+        (1, 2, 1 + 3 * width % 7, width),
+        stride=strides[width % 5],
+        pad=(1 + width % 2, 1 + width % 3 // 2),
+        multiplier=1 + width % 11 // 10,
+        bias=width % 4 == 0,
+    )
+
+
+CASES = (*_KINDS, *map(_of_width, range(1, 21)))
+
+# Large enough for several threads. Its values by loops would take long; it is compared with itself.
+LARGE = Depthwise("large", (8, 24, 29, 31), pad=(1, 1))

@@ -6,10 +6,11 @@ include of Caffe is the stand-in of tests/cuda_layers/shim.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ STAND_IN = (
     "google/protobuf/descriptor.h",
 )
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+# As trees are built, and with the loops for a processor without AVX2, which this one may well have.
+OPTIMIZED_WITHOUT_AVX2 = ("-O2", "-DCAFFE_WITHOUT_AVX2")
 LAUNCH = re.compile(r"(\w+<[\w, ]+>)<<<(.+?), (\w+)>>>\(", re.DOTALL)
 
 
@@ -58,12 +61,14 @@ def require_compiler() -> str:
     return compiler
 
 
-def compile_layer(layer: str, folder: Path, *, plant: Plant | None = None) -> Path:
-    """Returns the driver's program; with sanitizers, unless an error is planted."""
+def compile_layer(
+    layer: str, folder: Path, *, plants: Sequence[Plant] = (), flags: Sequence[str] = SANITIZERS
+) -> Path:
+    """Returns the driver's program, with errors planted if there are any."""
     compiler = require_compiler()
     source = folder / "layer"
     shutil.copytree(ROOT / "cuda_layers" / layer, source)
-    if plant is not None:
+    for plant in plants:
         _plant(source / plant.file, plant)
     for name in STAND_IN:
         header = folder / "stand_in" / name
@@ -72,8 +77,6 @@ def compile_layer(layer: str, folder: Path, *, plant: Plant | None = None) -> Pa
     units = [path for path in source.glob("src/caffe/*/*.cpp") if path.parent.name != "test"]
     units += [_on_host(path) for path in source.glob("src/caffe/*/*.cu")]
     driver = SHIM / f"{layer}_driver.cpp"
-    # Planted builds also try the loops for a processor without AVX2, which this one may well have.
-    flags = ("-DCAFFE_WITHOUT_AVX2",) if plant else SANITIZERS
     includes = [f"-I{path}" for path in (source / "include", folder / "stand_in", SHIM)]
     # One unit of all files: reading <thread> and the like takes longer than compiling ours.
     whole = folder / "whole.cpp"
@@ -99,11 +102,11 @@ def _on_host(path: Path) -> Path:
     return copy
 
 
-def run_cases(program: Path, cases: Sequence[HostCase]) -> list[np.ndarray]:
+def run_cases(program: Path, cases: Sequence[HostCase], *, threads: int = 2) -> list[np.ndarray]:
     """Returns the arrays that the driver gives back, those of all cases in one list, flat."""
     given, made = program.with_name("cases.bin"), program.with_name("results.bin")
     given.write_bytes(b"".join(map(_as_bytes, cases)))
-    _run([program, given, made])
+    _run([program, given, made], env=os.environ | {"OPENBLAS_NUM_THREADS": str(threads)})
     results, data = [], made.read_bytes()
     while data:
         count = int(np.frombuffer(data, np.int64, 1)[0])
@@ -121,6 +124,6 @@ def _as_bytes(case: HostCase) -> bytes:
     return settings + listed(np.asarray([len(case.arrays)], np.int64)) + arrays
 
 
-def _run(command: Sequence[str | Path]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def _run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=env)
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stderr[-4000:]}"

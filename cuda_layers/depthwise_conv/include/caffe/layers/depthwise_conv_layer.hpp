@@ -19,7 +19,8 @@ namespace caffe {
  * Caffe multiplies one small matrix a group. With as many groups as channels
  * the matrices have a single row, and most of the time goes into calls and
  * im2col. Here such a layer is computed directly; weights, biases, fillers and
- * results are those of ConvolutionLayer.
+ * results are those of ConvolutionLayer. On a CPU it takes as many threads as
+ * OpenBLAS would, and computes the same whatever their number.
  *
  * Whether it is such a layer shows only with the bottom, in LayerSetUp; where
  * it is not, or has other than two spatial axes, or pads as only a fork does,
