@@ -146,7 +146,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("jpegs", type=Path)
     parser.add_argument("--images", type=int, default=20, help="of each class to train on")
     parser.add_argument("--iterations", type=int, default=100, help="of the trainings that are compared")
-    parser.add_argument("--pretrain", type=int, default=1500, help="iterations on the first five classes")
+    parser.add_argument("--pretrain", type=int, default=1000, help="iterations on the first five classes")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scratch", type=Path, help="a folder to make and keep")
     return parser.parse_args()
