@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from caffeflow import images
 from caffeflow.data.sources.folder import IMAGE_SUFFIXES
-from caffeflow.errors import DataError, UsageError
+from caffeflow.errors import DataError
 from caffeflow.images import Image, Mode
 
 
@@ -38,17 +37,12 @@ def find_pictures(paths: Sequence[Path]) -> list[Picture]:
 
     Raises:
         DataError: A path does not exist, or a folder has no pictures.
-        UsageError: Two pictures have one name, so that what is drawn would overwrite itself.
     """
     found: list[Picture] = []
     for path in paths:
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
         found += _below(path) if path.is_dir() else [Picture(path=path, name=path.name)]
-    twice = [name for name, count in Counter(picture.name for picture in found).items() if count > 1]
-    if twice:
-        named = " and ".join(str(picture.path) for picture in found if picture.name == twice[0])
-        raise UsageError(f"{named}: have one name; take one folder after the other")
     return found
 
 

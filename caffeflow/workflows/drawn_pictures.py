@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -25,10 +26,15 @@ def check_free(pictures: Sequence[Picture], out_dir: Path | None, *, force: bool
     """Looks for what drawn pictures would replace.
 
     Raises:
-        UsageError: The pictures themselves, or, without `force`, ones drawn before.
+        UsageError: The pictures themselves, each other, or, without `force`, ones drawn before.
     """
     if out_dir is None:
         return
+    places = Counter(place_of(picture, out_dir) for picture in pictures)
+    twice = next((place for place, count in places.items() if count > 1), None)
+    if twice is not None:
+        named = " and ".join(str(picture.path) for picture in pictures if place_of(picture, out_dir) == twice)
+        raise UsageError(f"{named}: would both be drawn as {twice}; take one folder after the other")
     for picture in pictures:
         drawn = place_of(picture, out_dir)
         if drawn.exists() and drawn.samefile(picture.path):

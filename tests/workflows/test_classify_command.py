@@ -96,6 +96,16 @@ def test_drawn_pictures_have_the_picture_above_and_text_below(
     assert run(["classify", str(bundle), str(photos), "--out", "drawn", "--force"]) == 0
 
 
+def test_pictures_of_one_name_are_no_trouble_unless_they_are_drawn(
+    bundle: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "1" / "0.png").write_bytes((photos / "0" / "0.png").read_bytes())
+    both = [photos / "0" / "0.png", photos / "1" / "0.png"]
+    assert len(seen(capsys, bundle, *both)) == 2
+    code, error = refused(capsys, bundle, *both, "--out", "drawn")
+    assert (code, "would both be drawn as drawn/0.png" in error) == (2, True)
+
+
 def test_unreadable_pictures_are_named_and_left_out(
     bundle: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -133,7 +133,7 @@ def test_a_broken_picture_is_left_out_and_named(net: Path, capsys: pytest.Captur
     [
         (["none.png"], 5, "none.png: no such file or folder"),
         (["empty"], 5, "has no pictures"),
-        (["a.png", "in/a.png"], 2, "have one name"),
+        (["a.png", "in/a.png", "--out", "drawn"], 2, "would both be drawn as drawn/a.png"),
         (["a.png", "--net", "lenet"], 2, "there is no net 'lenet'"),
         (["a.png", "--label-map", "none.prototxt"], 5, "label map cannot be read"),
     ],
