@@ -195,7 +195,7 @@ def read_preprocess(folder: Path) -> Preprocess:
 
 
 def _from_json(fields: Mapping[str, Any], folder: Path) -> Preprocess:
-    layer = LayerParameter(name=PREPROCESS_NAME, type="Data", top=[fields["input"]])
+    layer = LayerParameter(name=fields["input"], type="Data", top=[fields["input"]])
     param, mean, crop = layer.transform_param, fields["mean"] or {}, fields["crop"]
     param.mean_value.extend(mean.get("values", ()))
     param.scale = fields["scale"]
