@@ -143,8 +143,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="turns that are measured [15]")
     arguments = parser.parse_args()
     chosen = [each for each in SUBJECTS if not arguments.nets or each.net in arguments.nets]
+    rows: list[list[str]] = []
     with tempfile.TemporaryDirectory() as folder:
-        rows = [_row(measure(subject, Path(folder), rounds=arguments.rounds)) for subject in chosen]
+        for subject in chosen:
+            rows.append(_row(measure(subject, Path(folder), rounds=arguments.rounds)))
+            Console(stderr=True).print("  ".join(rows[-1]), soft_wrap=True)  # a long run is worth watching
     columns = (
         "net", ">layers", ">folded\n(stay)", ">worst difference\ndouble", ">\nsingle",
         ">fused, ms\nbefore", ">\nafter", ">\nspeed-up",
