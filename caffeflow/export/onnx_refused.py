@@ -6,6 +6,7 @@ from typing import Final
 
 _LOSS: Final = "is a loss, which compares with labels; export the deploy file, or remove the layer"
 _SCORE: Final = "scores against labels, which a deployed net does not have; export the deploy file"
+_STATE: Final = "keeps its state from one batch to the next, which no ONNX model does"
 _SOURCE: Final = "reads records; export the deploy file, whose Input layer gives the shape"
 
 REFUSED: Final[dict[str, str]] = {
@@ -14,6 +15,8 @@ REFUSED: Final[dict[str, str]] = {
     ),
     **dict.fromkeys(("Accuracy", "DetectionEvaluate"), _SCORE),
     **dict.fromkeys(("Data", "ImageData", "AnnotatedData"), _SOURCE),
+    **dict.fromkeys(("RNN", "LSTM"), _STATE),
+    "LSTMUnit": "is one step of an LSTM, whose state an ONNX model does not keep from step to step",
     "DetectionOutput": "is cut off at the end of a net, but here another layer reads it; remove that one",
     "DummyData": "makes its values up; write an Input layer in its place",
 }

@@ -26,6 +26,7 @@ from caffeflow.layers import normalize as normalize
 from caffeflow.layers import permute as permute
 from caffeflow.layers import pooling as pooling
 from caffeflow.layers import prior_box as prior_box
+from caffeflow.layers import recurrent as recurrent
 from caffeflow.layers import reduction as reduction
 from caffeflow.layers import reshape as reshape
 from caffeflow.layers import scale_bias as scale_bias

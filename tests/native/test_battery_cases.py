@@ -17,6 +17,7 @@ from tests.support.layer_cases import (
     inner_product,
     normalisation,
     pooling,
+    recurrent,
     scores,
     structure,
 )
@@ -26,7 +27,7 @@ from tests.support.native_layers import ask_caffe
 
 pytestmark = pytest.mark.native
 
-FAMILIES = (activations, convolution, inner_product, normalisation, pooling, scores, structure)
+FAMILIES = (activations, convolution, inner_product, normalisation, pooling, recurrent, scores, structure)
 FORKS: Final = ("relu6", "depthwiseconvolution", "convolutiondepthwise")
 
 # Caffe aborts when a SoftmaxWithLoss has a second top and two loss weights.
@@ -51,5 +52,5 @@ def test_caffe_agrees_with_the_battery(case, answers):
 
 
 def test_the_cases_are_all(report: Report) -> None:
-    assert len(CASES) == 162
+    assert len(CASES) == 179
     report("battery against Caffe", f"{len(CASES)} cases")

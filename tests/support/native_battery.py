@@ -18,6 +18,9 @@ from tests.support.native_layers import LayerCase
 # Caffe writes before the bottom's gradient where a window has no maximum, and crashes some time later.
 FORWARD_ONLY: Final = {"pooling-max-beyond-image"}
 
+# Caffe aborts when it is forced to give gradients to what selects, counts or weighs.
+NO_FORCE: Final = {"BatchReindex", "Embed", "Filter", "InfogainLoss"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class FromBattery(LayerCase):
@@ -40,13 +43,21 @@ class FromBattery(LayerCase):
             + " } } }\n"
             for name, value in zip(self.bottom_names, self.case.values(), strict=True)
         )
+        force = "force_backward: true\n"
+        if self.case.type in NO_FORCE:
+            # Gradients are asked for one bottom at a time, which Caffe grants where there is a loss.
+            force = ""
+            made.loss_weight[:] = [1.0] * self.case.tops
+            chosen = range(len(made.bottom)) if self.case.differentiable is None else self.case.differentiable
+            made.propagate_down[:] = [index in chosen for index in range(len(made.bottom))]
         text = format_message(made)
         indented = "\n".join(f"  {line}" for line in text.splitlines())
-        return f"force_backward: true\n{inputs}layer {{\n{indented}\n}}\n"
+        return f"{force}{inputs}layer {{\n{indented}\n}}\n"
 
     def draw_bottoms(self) -> dict[str, np.ndarray]:
-        """Returns the case's values."""
-        return dict(zip(self.bottom_names, self.case.values(), strict=True))
+        """Returns the case's values; those of blobs too, as Caffe's recurrent layers take none from a net."""
+        blobs = {f"blob_{index}": blob for index, blob in enumerate(self.case.blob_values())}
+        return dict(zip(self.bottom_names, self.case.values(), strict=True)) | blobs
 
 
 def has_gradient(case: Case) -> bool:

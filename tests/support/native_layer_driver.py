@@ -4,7 +4,8 @@
 
 Runs in the Python of the tree, with its pycaffe and numpy alone, so nothing of this project may be
 imported here. FOLDER holds `cases.json`, a list of {name, prototxt, layer, bottoms, tops, seed}, and
-`<name>.in.npz` with bottom_0, bottom_1, …; it gets `<name>.out.npz` with
+`<name>.in.npz` with bottom_0, bottom_1, …, and blob_0, … where learned blobs are to have values that the
+net's text cannot give them; it gets `<name>.out.npz` with
 
     param_<i>, param_after_<i>, param_diff_<i>    learned blobs: before, after forward; gradients
     top_<i>, top_diff_<i>, bottom_diff_<i>
@@ -29,6 +30,9 @@ def run_case(case, folder):
     for index, blob in enumerate(case["bottoms"]):
         net.blobs[blob].data[...] = inputs[f"bottom_{index}"]
     params = list(net.params.get(case["layer"], []))
+    for index, blob in enumerate(params):
+        if f"blob_{index}" in inputs:
+            blob.data[...] = inputs[f"blob_{index}"]
     out = {f"param_{index}": blob.data.copy() for index, blob in enumerate(params)}
     net.forward()
     for index, blob in enumerate(case["tops"]):

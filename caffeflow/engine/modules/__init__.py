@@ -26,6 +26,7 @@ from caffeflow.engine.modules import normalize as normalize
 from caffeflow.engine.modules import permute as permute
 from caffeflow.engine.modules import pooling as pooling
 from caffeflow.engine.modules import prior_box as prior_box
+from caffeflow.engine.modules import recurrent as recurrent
 from caffeflow.engine.modules import reduction as reduction
 from caffeflow.engine.modules import reshape as reshape
 from caffeflow.engine.modules import scale_bias as scale_bias

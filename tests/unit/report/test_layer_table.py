@@ -44,5 +44,5 @@ def test_layers_prints_what_runs_and_why_others_do_not(capsys: pytest.CaptureFix
     assert "STOCHASTIC" in printed
     assert run(["layers", "--json"]) == 0
     entries = {entry["type"]: entry for entry in json.loads(capsys.readouterr().out)}
-    assert entries["LSTM"]["runs"] is False
-    assert entries["LSTM"]["note"] == UNSUPPORTED["LSTM"]
+    assert entries["VideoData"]["runs"] is False
+    assert entries["VideoData"]["note"] == UNSUPPORTED["VideoData"]

@@ -22,12 +22,14 @@ from tests.support.layer_cases import (
     multibox,
     normalisation,
     pooling,
+    recurrent,
     scores,
     structure,
 )
 
 FAMILIES = (
-    activations, convolution, data, detection, inner_product, multibox, normalisation, pooling, scores, structure,
+    activations, convolution, data, detection, inner_product, multibox, normalisation, pooling, recurrent,
+    scores, structure,
 )  # fmt: skip
 CASES = [case for family in FAMILIES for case in family.CASES]
 
@@ -41,8 +43,8 @@ def test_layer(case, check):
 def test_every_type_has_a_spec_a_module_and_a_case():
     tested = {case.type for case in CASES}
     assert set(SPECS) == set(MODULES) == tested
-    assert len(tested) == 51
-    assert len({case.id for case in CASES}) == len(CASES) == 291
+    assert len(tested) == 54
+    assert len({case.id for case in CASES}) == len(CASES) == 308
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_the_list_of_families_is_the_folder(folder, others):
         line for line in (path / "__init__.py").read_text().splitlines() if line.startswith("from caffe")
     ]
     assert listed == [f"from {package} import {family} as {family}" for family in families]
-    assert len(families) == 27
+    assert len(families) == 28
 
 
 def test_a_type_cannot_have_two_modules():
