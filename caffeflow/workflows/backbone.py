@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from caffeflow.errors import TemplateError, UsageError, WeightsError
-from caffeflow.proto.binary import LayerArrays, write_caffemodel
+from caffeflow.proto.binary import LayerArrays
 from caffeflow.render.backbone import Backbone
 from caffeflow.render.catalog import Net, find_net, net_names
 from caffeflow.weights.backbone import Mapped, map_backbone, norms_of
 from caffeflow.weights.formats import read_weights
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
 from caffeflow.workflows.render import MODELS_DIR
+from caffeflow.workflows.weights_out import check_out, write_out
 
 _OUT_NAME: Final = "backbone.caffemodel"
 _VARIABLES: Final = ".variables.toml"
@@ -76,16 +77,14 @@ def backbone(request: BackboneRequest) -> BackboneReport:
     out = request.out or _folder_of(request.to, net) / _OUT_NAME
     source = read_weights(request.classifier)
     _check_source(request.classifier, source, net, facts)
-    if out.exists() and not request.force:
-        raise UsageError(f"{out}: is there already; replace it with --force, or choose another --out")
+    check_out(out, force=request.force)
     ask = Ask(net=request.to, phase="TRAIN", assignments=request.assignments, record=_ANY_RECORD)
     opened = open_net(ask)
     try:
         mapped = map_backbone_of(opened, facts, source)
     except WeightsError as error:
         raise WeightsError(f"{request.classifier}: {error}") from error
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_caffemodel(out, name=opened.net.name, layers=mapped.layers)
+    write_out(out, name=opened.net.name, layers=mapped.layers)
     return BackboneReport(
         net=net.name,
         classifier=facts.classifier,

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from caffeflow.errors import UsageError, WeightsError
-from caffeflow.proto.binary import LayerArrays, write_caffemodel
+from caffeflow.errors import WeightsError
+from caffeflow.proto.binary import LayerArrays
 from caffeflow.weights.backbone import Mapped, map_backbone, norms_of
 from caffeflow.weights.formats import read_weights
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
+from caffeflow.workflows.weights_out import check_out, write_out
 
 _ENDING: Final = "_deploy.caffemodel"
 # Weights do not depend on the size of records.
@@ -49,8 +50,7 @@ def merge(request: MergeRequest) -> tuple[Path, Mapped]:
         WeightsError: The weights are not those of the training net, or do not fit the deploy net.
     """
     out = request.out or request.weights.with_name(request.weights.stem + _ENDING)
-    if out.exists() and not request.force:
-        raise UsageError(f"{out}: is there already; replace it with --force, or choose another --out")
+    check_out(out, force=request.force)
     folder = request.to if request.to.is_dir() else request.to.parent
     deploy = open_net(Ask(net=str(request.to), record=_ANY_RECORD))
     trained = open_net(Ask(net=str(request.trained or folder), phase="TRAIN", record=_ANY_RECORD))
@@ -59,8 +59,7 @@ def merge(request: MergeRequest) -> tuple[Path, Mapped]:
         mapped = merged(trained, deploy, source)
     except WeightsError as error:
         raise WeightsError(f"{request.weights}: {error}") from error
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_caffemodel(out, name=deploy.net.name, layers=mapped.layers)
+    write_out(out, name=deploy.net.name, layers=mapped.layers)
     return out, mapped
 
 

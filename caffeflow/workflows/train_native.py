@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -11,11 +11,13 @@ from uuid import uuid4
 
 from caffeflow.errors import CaffeflowError, UsageError
 from caffeflow.native.run import check_layer_types, find_caffe, run_caffe_train
+from caffeflow.proto.binary import write_caffemodel
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import format_message, read_solver
 from caffeflow.report.curves import kind_of
 from caffeflow.report.log import LogReader, Row
+from caffeflow.weights.formats import read_weights_file
 from caffeflow.workflows.detection_names import class_names_in
 from caffeflow.workflows.preflight import preflight
 from caffeflow.workflows.preflight_findings import Flight
@@ -25,6 +27,7 @@ from caffeflow.workflows.train_record import Screen, draw, keep_best, logged_cla
 from caffeflow.workflows.train_settings import TrainReport, TrainSettings
 
 _STATE: Final = re.compile(r"_iter_(\d+)\.solverstate$")
+_FOREIGN_WEIGHTS: Final = (".npz", ".safetensors")
 
 
 def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Screen) -> TrainReport:
@@ -75,7 +78,7 @@ def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Scre
                 caffe=caffe,
                 solver=folder.path / "solver.prototxt",
                 on_line=follower,
-                weights=[] if snapshot else [Path(name) for name in settings.weights_for(parameters)],
+                weights=[] if snapshot else list(_weights_for_caffe(settings, parameters, folder)),
                 snapshot=snapshot or (Path(settings.snapshot) if settings.snapshot else None),
                 gpu=_gpu(settings),
             )
@@ -97,6 +100,20 @@ def _put_in(parameters: SolverParameter, settings: TrainSettings, folder: RunFol
     if not parameters.snapshot_prefix:
         parameters.snapshot_prefix = str(folder.path / "snapshots" / folder.name)
     Path(parameters.snapshot_prefix).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _weights_for_caffe(
+    settings: TrainSettings, parameters: SolverParameter, folder: RunFolder
+) -> Iterator[Path]:
+    """Yields the files to begin with; those in formats that Caffe does not know, as caffemodels."""
+    for number, path in enumerate(map(Path, settings.weights_for(parameters))):
+        if path.suffix not in _FOREIGN_WEIGHTS:
+            yield path
+            continue
+        held = read_weights_file(path)
+        converted = folder.path / f"weights_{number}.caffemodel"
+        write_caffemodel(converted, name=held.name, layers=held.layers)
+        yield converted
 
 
 def _gpu(settings: TrainSettings) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from caffeflow.data.manifest import read_manifest
 from caffeflow.errors import NetError, UsageError, WeightsError, suggestion
-from caffeflow.proto.binary import LayerArrays, count_values, write_caffemodel
+from caffeflow.proto.binary import LayerArrays, count_values
 from caffeflow.proto.caffe_pb2 import FillerParameter
 from caffeflow.proto.graph import build_graph
 from caffeflow.weights.arrays import BlobStatistics, statistics_of
@@ -17,6 +17,7 @@ from caffeflow.weights.formats import read_weights
 from caffeflow.weights.initial import has_no_filler, initial_arrays
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
 from caffeflow.workflows.test_data import RECORD_LAYERS, DataSettings, own_data_layer
+from caffeflow.workflows.weights_out import check_out, write_out
 
 if TYPE_CHECKING:
     from caffeflow.engine.calibration import Rescaled
@@ -87,8 +88,7 @@ def initialize(request: InitRequest) -> InitReport:
         NetError: Caffe would refuse the net, or calibration finds an output that does not change.
         DataError: The dataset cannot be read.
     """
-    if request.out.exists() and not request.force:
-        raise UsageError(f"{request.out}: is there already; replace it with --force, or choose another --out")
+    check_out(request.out, force=request.force)
     if request.data_dir is not None and not request.is_calibrated:
         raise UsageError("--data is what --calibrate runs on; give both or neither")
     opened = open_net(request.ask)
@@ -101,8 +101,7 @@ def initialize(request: InitRequest) -> InitReport:
     rescaled: tuple[Rescaled, ...] = ()
     if request.is_calibrated:
         layers, rescaled = _calibrated(opened, layers, request)
-    request.out.parent.mkdir(parents=True, exist_ok=True)
-    write_caffemodel(request.out, name=opened.net.name, layers=layers)
+    write_out(request.out, name=opened.net.name, layers=layers)
     return InitReport(values=count_values(layers), without_filler=bare, rescaled=rescaled)
 
 

@@ -15,7 +15,6 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from caffeflow.errors import TemplateError, UsageError, WeightsError
-from caffeflow.proto.binary import write_caffemodel
 from caffeflow.render.catalog import find_net
 from caffeflow.render.render import Rendered, render_in_memory
 from caffeflow.render.resolve import Resolution
@@ -30,6 +29,7 @@ from caffeflow.weights.importing.recognise import find_family, importable, liken
 from caffeflow.weights.torch_files import read_state_dict
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
 from caffeflow.workflows.render import Request, render_net
+from caffeflow.workflows.weights_out import check_out, write_out
 
 _ENDING: Final = ".caffemodel"
 _MEAN_VARIABLES: Final = ("data.mean", "data.mean_values", "data.mean_file")
@@ -100,8 +100,7 @@ def import_weights(request: ImportRequest) -> ImportReport:
         WeightsError: The file cannot be read, is of another net, or has values that are no numbers.
     """
     out = request.out or request.path.with_suffix(_ENDING)
-    if out.exists() and not request.force:
-        raise UsageError(f"{out}: is there already; replace it with --force, or choose another --out")
+    check_out(out, force=request.force)
     tensors = _renamed(read_state_dict(request.path), request.renames)
     try:
         plan = _plan(request, shapes_of(tensors))
@@ -112,8 +111,7 @@ def import_weights(request: ImportRequest) -> ImportReport:
     rendered: Rendered | None = None
     if request.render_dir is not None:  # whatever is wrong there is found before anything is written
         rendered = _rendered(plan, render, request.render_dir, force=request.force)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_caffemodel(out, name=plan.opened.net.name, layers=imported.layers)
+    write_out(out, name=plan.opened.net.name, layers=imported.layers)
     paths: list[Path] = []
     if rendered is not None and request.render_dir is not None:
         paths = write_files(request.render_dir, rendered.texts)

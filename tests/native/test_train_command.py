@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from caffeflow.cli.main import run
 from tests.support.native import NativeCaffe
 from tests.support.native_nets import make_digits, render
 
@@ -43,6 +45,25 @@ def test_run_folder_of_the_real_caffe(caffe: NativeCaffe, digits: Path, tmp_path
     iterations = {int(row["iteration"]) for row in rows}
     assert {0, 20, 180, 200} <= iterations
     assert (tmp_path / "run" / "curves.png").stat().st_size > 1000
+
+
+def test_weights_in_a_format_that_caffe_does_not_know(
+    caffe: NativeCaffe, digits: Path, tmp_path: Path
+) -> None:
+    rendered = render("lenet", data=digits, out=tmp_path / "net", solver__display="1")
+    solver, losses = rendered / "solver.prototxt", []
+    assert run(["weights", "init", "lenet", "--out", str(tmp_path / "w.caffemodel")]) == 0
+    assert run(["weights", "convert", str(tmp_path / "w.caffemodel"), "--out", str(tmp_path / "w.npz")]) == 0
+    for ending in ("caffemodel", "npz"):
+        more = ["--iterations", "2", "--weights", str(tmp_path / f"w.{ending}")]
+        words = command(caffe, solver, tmp_path / ending, *more)
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        log = (tmp_path / ending / "caffe.log").read_text()
+        assert "Finetuning from" in log
+        losses.append(re.findall(r"Iteration [01].* loss = (\S+)", log))
+    assert len(losses[0]) == 2
+    assert losses[0] == losses[1]
 
 
 def test_interrupt_snapshots_and_exits_well(caffe: NativeCaffe, digits: Path, tmp_path: Path) -> None:

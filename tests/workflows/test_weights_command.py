@@ -43,6 +43,23 @@ def test_the_same_seed_writes_the_same_bytes(tmp_path: Path) -> None:
     assert a == b != c
 
 
+@pytest.mark.parametrize("ending", [".npz", ".safetensors", ".caffemodel.h5"])
+def test_the_ending_says_the_format(ending: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["weights", "init", "lenet", "--out", "w.caffemodel"]) == 0
+    assert run(["weights", "init", "lenet", "--out", f"w{ending}"]) == 0
+    assert run(["weights", "diff", "w.caffemodel", f"w{ending}"]) == 0
+    assert Path(f"w{ending}").read_bytes()[:8] != Path("w.caffemodel").read_bytes()[:8]
+    assert run(["weights", "init", "lenet", "--out", "w.weights"]) == 2
+    assert "w.weights: ends in '.weights'" in capsys.readouterr().err
+    assert not Path("w.weights").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("")
+    assert run(["weights", "init", "lenet", "--out", "file/w.caffemodel"]) == 5
+    assert "file: cannot be made" in capsys.readouterr().err
+
+
 def test_a_file_is_replaced_only_with_force(tmp_path: Path) -> None:
     Path("w.caffemodel").write_bytes(b"mine")
     assert run(["weights", "init", "lenet", "--out", "w.caffemodel"]) == 2
