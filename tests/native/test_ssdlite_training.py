@@ -44,9 +44,6 @@ def rendered(*words: str) -> Path:
     net = read_net(folder / "train.prototxt").net
     types = [layer.type for layer in net.layer]
     assert (types.count("ReLU6"), types.count("BatchNorm")) == (RELU6, 76 if "--bn" in words else 12)
-    # Caffe: whatever went through a sampler is encoded as JPEG once more, the whole picture too.
-    net.layer[0].annotated_data_param.ClearField("batch_sampler")
-    (folder / "train.prototxt").write_text(format_message(net))
     return folder / "solver_train.prototxt"
 
 
