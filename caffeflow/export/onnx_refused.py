@@ -18,6 +18,8 @@ REFUSED: Final[dict[str, str]] = {
     **dict.fromkeys(("RNN", "LSTM"), _STATE),
     "LSTMUnit": "is one step of an LSTM, whose state an ONNX model does not keep from step to step",
     "DetectionOutput": "is cut off at the end of a net, but here another layer reads it; remove that one",
+    "Filter": "makes as many rows as its values say, which no shape can hold; export the net without it",
+    "Im2col": "lays out windows, for which ONNX has no operator; write the Convolution that reads them",
     "DummyData": "makes its values up; write an Input layer in its place",
 }
 """Type -> why not, as a phrase that follows the type's name."""

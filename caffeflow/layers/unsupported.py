@@ -13,23 +13,16 @@ _VIDEO: Final = (
 UNSUPPORTED: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
-            "BatchReindex",
             "ContrastiveLoss",
-            "Crop",
-            "Embed",
-            "Filter",
             "HDF5Data",
             "HDF5Output",
             "HingeLoss",
-            "Im2col",
             "InfogainLoss",
             "MVN",
             "MemoryData",
             "MultinomialLogisticLoss",
-            "Parameter",
             "Python",
             "SPP",
-            "Tile",
             "WindowData",
         ),
         _LATER,

@@ -19,6 +19,7 @@ from tests.support.layer_cases import (
     pooling,
     recurrent,
     scores,
+    selection,
     structure,
 )
 from tests.support.native import NativeCaffe, Report
@@ -27,7 +28,7 @@ from tests.support.native_layers import ask_caffe
 
 pytestmark = pytest.mark.native
 
-FAMILIES = (activations, convolution, inner_product, normalisation, pooling, recurrent, scores, structure)
+FAMILIES = (activations, convolution, inner_product, normalisation, pooling, recurrent, scores, selection, structure)
 FORKS: Final = ("relu6", "depthwiseconvolution", "convolutiondepthwise")
 
 # Caffe aborts when a SoftmaxWithLoss has a second top and two loss weights.
@@ -52,5 +53,5 @@ def test_caffe_agrees_with_the_battery(case, answers):
 
 
 def test_the_cases_are_all(report: Report) -> None:
-    assert len(CASES) == 179
+    assert len(CASES) == 203
     report("battery against Caffe", f"{len(CASES)} cases")

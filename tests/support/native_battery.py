@@ -45,14 +45,16 @@ class FromBattery(LayerCase):
         )
         force = "force_backward: true\n"
         if self.case.type in NO_FORCE:
-            # Gradients are asked for one bottom at a time, which Caffe grants where there is a loss.
-            force = ""
+            # Gradients of some bottoms only: those with something that learns below, and a loss above.
+            force = "".join(
+                f'layer {{ name: "learns_{index}" type: "Bias" bottom: "bottom_{index}" top: "bottom_{index}"'
+                " bias_param { axis: 0 num_axes: 0 } }\n"
+                for index in self.case.differentiable or ()
+            )
             made.loss_weight[:] = [1.0] * self.case.tops
-            chosen = range(len(made.bottom)) if self.case.differentiable is None else self.case.differentiable
-            made.propagate_down[:] = [index in chosen for index in range(len(made.bottom))]
         text = format_message(made)
         indented = "\n".join(f"  {line}" for line in text.splitlines())
-        return f"{force}{inputs}layer {{\n{indented}\n}}\n"
+        return f"{inputs}{force}layer {{\n{indented}\n}}\n"
 
     def draw_bottoms(self) -> dict[str, np.ndarray]:
         """Returns the case's values; those of blobs too, as Caffe's recurrent layers take none from a net."""

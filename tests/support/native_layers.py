@@ -155,6 +155,9 @@ CASES: Final[tuple[LayerCase, ...]] = (
     LayerCase(name="BatchNorm-in-place", bottoms=((5, 3, 7, 2),), in_place=True),
     LayerCase(name="BatchNorm-single-value", text="batch_norm_param { eps: 0.01 }", bottoms=((1, 3, 1, 1),)),
     LayerCase(name="BatchNorm-untrained", phase="TEST"),
+    LayerCase(
+        name="BatchReindex", bottoms=((3, 5, 2), (7,)), values=("any", "ones_and_zeros"), backward=False
+    ),
     LayerCase(name="Bias", text='bias_param { filler { type: "gaussian" } }'),
     LayerCase(name="Bias-two-bottoms", bottoms=(IMAGE, (3, 5)), text="bias_param { axis: 1 }"),
     LayerCase(name="Clip", text="clip_param { min: -0.5 max: 0.7 }"),
@@ -207,10 +210,12 @@ CASES: Final[tuple[LayerCase, ...]] = (
     ),
     LayerCase(name="EuclideanLoss", bottoms=(IMAGE, IMAGE), loss=True),
     LayerCase(name="Exp", text="exp_param { base: 2 scale: 0.5 shift: 0.1 }"),
+    LayerCase(name="Filter", bottoms=((7, 3, 2), (7,)), values=("any", "ones_and_zeros"), backward=False),
     LayerCase(name="Flatten"),
     LayerCase(name="Flatten-middle", text="flatten_param { axis: 1 end_axis: 2 }"),
     LayerCase(name="HingeLoss", **_LABELLED, loss=True),
     LayerCase(name="HingeLoss-squared", text="hinge_loss_param { norm: L2 }", **_LABELLED, loss=True),
+    LayerCase(name="Im2col", text="convolution_param { kernel_size: 3 pad: 1 stride: 2 dilation: 2 }"),
     LayerCase(name="InnerProduct", text=f"inner_product_param {{ num_output: 11 {_GAUSSIAN} }}"),
     LayerCase(
         name="InnerProduct-transposed",
@@ -232,6 +237,7 @@ CASES: Final[tuple[LayerCase, ...]] = (
     ),
     LayerCase(name="PReLU", text='prelu_param { filler { type: "uniform" min: 0.1 max: 0.5 } }'),
     LayerCase(name="PReLU-shared", text="prelu_param { channel_shared: true }"),
+    LayerCase(name="Parameter", bottoms=(), text="parameter_param { shape { dim: 2 dim: 3 } }"),
     LayerCase(
         name="Pooling-max", bottoms=((2, 3, 7, 11),), text="pooling_param { kernel_size: 3 stride: 2 }"
     ),

@@ -206,7 +206,7 @@ def output_case(name, settings, *, images=IMAGES, classes=CLASSES, loc=1.0, conf
         oracle=lambda xs, _: detections(*xs, classes=classes, **arguments),
         gradient=None,
         larger_batch=False,
-        rows_vary=True,
+        varying_axis=2,
     )
 
 
@@ -259,7 +259,7 @@ def evaluate_case(name, settings, found, truth, **arguments):
         oracle=lambda xs, _: evaluate(*xs, classes=5, **arguments),
         gradient=None,
         larger_batch=False,
-        rows_vary=True,
+        varying_axis=2,
     )
 
 

@@ -30,6 +30,7 @@ from tests.support.layer_cases import (
     normalisation,
     pooling,
     scores,
+    selection,
     structure,
 )
 
@@ -46,6 +47,7 @@ FILES = (
     normalisation,
     pooling,
     scores,
+    selection,
     structure,
 )
 CASES = [case for file in FILES for case in file.CASES]
@@ -60,21 +62,21 @@ REFUSED_CASES = [
 def test_every_layer_type_is_written_or_refused_with_a_reason() -> None:
     assert set(WRITERS).isdisjoint(REFUSED)
     assert set(WRITERS) | set(REFUSED) | {"Input"} == set(SPECS)
-    assert (len(WRITERS), len(REFUSED)) == (38, 15)
+    assert (len(WRITERS), len(REFUSED)) == (43, 17)
     assert all(reason for reason in REFUSED.values())
 
 
 def test_every_type_written_has_cases() -> None:
     counts = Counter(case.type for case in WRITTEN)
     assert set(counts) == set(WRITERS) - {"Silence"}
-    assert len(WRITTEN) == 173
+    assert len(WRITTEN) == 189
 
 
 def test_the_list_of_families_is_the_folder() -> None:
     folder = Path(onnx_layers.__file__).parent
     listed = {name for name, value in vars(onnx_layers).items() if isinstance(value, ModuleType)}
     assert listed == {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    assert len(listed) == 19
+    assert len(listed) == 23
 
 
 def test_a_type_has_one_writer() -> None:

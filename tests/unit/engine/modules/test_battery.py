@@ -24,12 +24,13 @@ from tests.support.layer_cases import (
     pooling,
     recurrent,
     scores,
+    selection,
     structure,
 )
 
 FAMILIES = (
     activations, convolution, data, detection, inner_product, multibox, normalisation, pooling, recurrent,
-    scores, structure,
+    scores, selection, structure,
 )  # fmt: skip
 CASES = [case for family in FAMILIES for case in family.CASES]
 
@@ -43,8 +44,8 @@ def test_layer(case, check):
 def test_every_type_has_a_spec_a_module_and_a_case():
     tested = {case.type for case in CASES}
     assert set(SPECS) == set(MODULES) == tested
-    assert len(tested) == 54
-    assert len({case.id for case in CASES}) == len(CASES) == 308
+    assert len(tested) == 61
+    assert len({case.id for case in CASES}) == len(CASES) == 332
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_the_list_of_families_is_the_folder(folder, others):
         line for line in (path / "__init__.py").read_text().splitlines() if line.startswith("from caffe")
     ]
     assert listed == [f"from {package} import {family} as {family}" for family in families]
-    assert len(families) == 28
+    assert len(families) == 34
 
 
 def test_a_type_cannot_have_two_modules():
