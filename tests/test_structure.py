@@ -19,7 +19,7 @@ FLOORS: dict[str, int] = {
     "layers": 2, "fillers": 2, "images": 2,
     "data": 3, "render": 3, "engine": 3, "weights": 3, "evaluate": 3, "report": 3, "export": 3, "native": 3,
     "workflows": 4, "pycaffe": 4,
-    "cli": 5,
+    "cli": 5, "drop_in": 5,
     "__main__": 6,
 }  # fmt: skip
 PEERS_ALLOWED = {("engine/feed", "data/readers")}

@@ -60,7 +60,7 @@ def last_iteration(done: int, loss: float) -> LogLine:
 def train_outputs(elements: Sequence[Element]) -> Iterator[LogLine]:
     """Yields the train net's outputs, an element a line."""
     for place, element in enumerate(elements):
-        yield LogLine("solver.cpp:237", f"    Train net output #{place}: {_with_loss(element)}")
+        yield LogLine("solver.cpp:237", f"    Train net output #{place}: {with_loss(element)}")
 
 
 def rate(done: int, value: float) -> LogLine:
@@ -92,7 +92,7 @@ def test_scores(elements: Sequence[Element], loss: float | None) -> Iterator[Log
     if loss is not None:
         yield LogLine("solver.cpp:386", f"Test loss: {number(loss)}")
     for place, element in enumerate(elements):
-        yield LogLine("solver.cpp:397", f"    Test net output #{place}: {_with_loss(element)}")
+        yield LogLine("solver.cpp:397", f"    Test net output #{place}: {with_loss(element)}")
 
 
 def detections_missing(label: int) -> LogLine:
@@ -134,7 +134,8 @@ DONE = LogLine("solver.cpp:317", "Optimization Done.")
 COMMAND_DONE = LogLine("caffe.cpp:259", "Optimization Done.")
 
 
-def _with_loss(element: Element) -> str:
+def with_loss(element: Element) -> str:
+    """Returns an element as `blob = value`, and what it adds to the loss if it is one."""
     text = f"{element.blob} = {number(element.value)}"
     if not element.weight:
         return text

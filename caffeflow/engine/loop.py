@@ -91,7 +91,7 @@ class Run:
         tests: The test nets in the solver's order.
         snapshot_prefix: What the snapshots' names begin with.
         positions: Returns what to keep beside a snapshot so that the feeds can go on from it; asked
-            before each test and at each snapshot.
+            before each test and at each snapshot. None: nothing is kept.
         listener: Hears of everything.
         requests: What signals ask for.
     """
@@ -104,7 +104,7 @@ class Run:
         next_feeds: NextFeeds,
         tests: Sequence[TestPass],
         snapshot_prefix: str,
-        positions: Callable[[], Mapping[str, Any]],
+        positions: Callable[[], Mapping[str, Any] | None],
         listener: Listener,
         requests: Requests,
     ) -> None:

@@ -14,13 +14,18 @@ from caffeflow.proto.text import format_message
 
 
 def of_net(role: NetRole, net: Net) -> Iterator[LogLine]:
-    """Yields what is said about one net."""
+    """Yields what a solver's log says about one of its nets."""
     if role.label.startswith("test net"):
         number_of = role.label.removeprefix("test net ")
         made = f"Creating test net ({number_of}) specified by net file: {role.net_file.path}"
     else:
         made = f"Creating training net from net file: {role.net_file.path}"
     yield LogLine("solver.cpp:87", made)
+    yield from of_net_alone(role, net)
+
+
+def of_net_alone(role: NetRole, net: Net) -> Iterator[LogLine]:
+    """Yields what is said about any net, as `caffe test` and `caffe time` log it."""
     yield LogLine("net.cpp:53", f"Initializing net from parameters: \n{format_message(role.net)}")
     values = 0
     for layer in net.layers:

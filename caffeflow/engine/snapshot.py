@@ -82,13 +82,13 @@ def check_prefix(prefix: str) -> None:
         raise DataError(f"cannot write to snapshot_prefix '{prefix}': {error.strerror}") from error
 
 
-def write_snapshot(prefix: str, solver: Solver, *, positions: Positions) -> SnapshotFiles:
+def write_snapshot(prefix: str, solver: Solver, *, positions: Positions | None) -> SnapshotFiles:
     """Writes a snapshot of the state between two iterations.
 
     Args:
         prefix: What the names begin with.
         solver: The solver.
-        positions: Kept for `resume_from`.
+        positions: Kept for `resume_from`; None: Caffe's two files only.
 
     Raises:
         DataError: The disk is full, or the folder not writable.
@@ -96,7 +96,10 @@ def write_snapshot(prefix: str, solver: Solver, *, positions: Positions) -> Snap
     files = SnapshotFiles(prefix, solver.iteration)
     Path(files.solverstate).unlink(missing_ok=True)
     write_caffemodel(files.caffemodel, name=solver.net.graph.name, layers=solver.net.arrays())
-    write_text(Path(files.resume), json.dumps(_side_state(solver, positions)))
+    if positions is None:
+        Path(files.resume).unlink(missing_ok=True)  # an earlier run's, which is not of these weights
+    else:
+        write_text(Path(files.resume), json.dumps(_side_state(solver, positions)))
     policy = solver.rate.state
     state = SolverStateArrays(
         iteration=solver.iteration,

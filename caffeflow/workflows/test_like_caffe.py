@@ -69,7 +69,7 @@ def score_like_caffe(
     loss = sum(losses) / iterations
     on_line(LogLine("caffe.cpp:309", f"Loss: {number(loss)}"))
     for mean in means:
-        on_line(LogLine("caffe.cpp:321", _with_loss(mean)))
+        on_line(LogLine("caffe.cpp:321", lines.with_loss(mean)))
     return {
         "net": str(bench.subject.path),
         "weights": str(bench.weights),
@@ -128,10 +128,3 @@ def _first_lines(bench: Bench, iterations: int) -> Iterator[LogLine]:
     else:
         yield LogLine("caffe.cpp:275", "Use CPU.")
     yield LogLine("caffe.cpp:281", f"Running for {iterations} iterations.")
-
-
-def _with_loss(mean: Element) -> str:
-    text = f"{mean.blob} = {number(mean.value)}"
-    if not mean.weight:
-        return text
-    return f"{text} (* {number(mean.weight)} = {number(mean.weight * mean.value)} loss)"

@@ -1,0 +1,62 @@
+"""`caffe test`: batches of a net's own data, their outputs, and the means of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from caffeflow.drop_in.devices import running_device
+from caffeflow.drop_in.gflags import CommandLine
+from caffeflow.drop_in.glog import Log, require
+from caffeflow.drop_in.loading import load_weights
+from caffeflow.drop_in.nets import read_model
+from caffeflow.engine.lines import Element, LogLine, number, with_loss
+
+if TYPE_CHECKING:
+    from caffeflow.engine.standalone import StandaloneNet
+
+
+def test(line: CommandLine, log: Log) -> None:
+    """Tests the net.
+
+    Raises:
+        CaffeflowError: Flags, net, data or weights that Caffe would abort of.
+    """
+    require(line, "model", "Need a model definition to score.", "caffe.cpp:258")
+    require(line, "weights", "Need model weights to score.", "caffe.cpp:259")
+    device = running_device(line, log, sources=("caffe.cpp:267", "caffe.cpp:275"))
+    role = read_model(line, "TEST")
+    from caffeflow.engine.standalone import StandaloneNet
+
+    with ExitStack() as opened:
+        subject = opened.enter_context(StandaloneNet(role, device=device, seed=0, on_line=log.write))
+        load_weights(line.text("weights"), subject.net.load, role, log)
+        iterations = line.number("iterations")
+        log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
+        _run(subject, iterations, log)
+
+
+test.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name says
+
+
+def _run(subject: StandaloneNet, iterations: int, log: Log) -> None:
+    from caffeflow.engine.testing import elements_of
+    from caffeflow.engine.training import FusedExecutor
+
+    executor = FusedExecutor(subject.net)
+    losses: list[float] = []
+    batches: list[Sequence[Element]] = []
+    for batch in range(iterations):
+        result = executor.forward(subject.next_feeds())
+        losses.append(float(result.loss))
+        batches.append(elements_of(subject.net, result.outputs))
+        for element in batches[-1]:
+            log.info("caffe.cpp:304", f"Batch {batch}, {element.blob} = {number(element.value)}")
+    if not batches:
+        return
+    log.info("caffe.cpp:309", f"Loss: {number(sum(losses) / iterations)}")
+    # Caffe: as many elements as the first batch has (caffe.cpp test).
+    for column in zip(*batches, strict=False):
+        mean = Element(column[0].blob, sum(each.value for each in column) / iterations, column[0].weight)
+        log.write(LogLine("caffe.cpp:321", with_loss(mean)))

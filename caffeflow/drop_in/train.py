@@ -1,0 +1,177 @@
+"""`caffe train`: a solver's training in the working folder, with the files that Caffe writes and no others.
+
+The one rule to know: there is no run folder and no side file beside a snapshot, so what goes on from a
+snapshot goes on by Caffe's rules: data from record 0.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from caffeflow.drop_in.devices import training_device
+from caffeflow.drop_in.gflags import CommandLine
+from caffeflow.drop_in.glog import FatalError, Log, require
+from caffeflow.drop_in.loading import load_weights, split_names
+from caffeflow.drop_in.nets import asked_stages
+from caffeflow.drop_in.signals import obeying
+from caffeflow.drop_in.telling import Telling
+from caffeflow.engine import lines
+from caffeflow.engine.signals import Requests
+from caffeflow.errors import DataError, NetError
+from caffeflow.proto.caffe_pb2 import SolverParameter
+from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
+from caffeflow.proto.text import format_message, read_solver
+
+if TYPE_CHECKING:
+    from caffeflow.engine.cuda_devices import Device
+    from caffeflow.engine.session import Session
+
+
+def train(line: CommandLine, log: Log) -> None:
+    """Trains by the solver.
+
+    Raises:
+        CaffeflowError: Flags, solver, nets, data or weights that Caffe would abort of; or a loss that is no
+            number any more.
+    """
+    require(line, "solver", "Need a solver definition to train.", "caffe.cpp:167")
+    if line.text("snapshot") and line.text("weights"):
+        raise FatalError(
+            "Check failed: !FLAGS_snapshot.size() || !FLAGS_weights.size() Give a snapshot to resume training"
+            " or weights to finetune but not both.",
+            "caffe.cpp:168",
+        )
+    path = Path(line.text("solver"))
+    parameters = read_asked_solver(path, line, log)
+    device = training_device(line, parameters, log)
+    with obeying(line) as requests:
+        _Training(path, parameters, line, log).run(device, requests)
+
+
+def read_asked_solver(path: Path, line: CommandLine, log: Log) -> SolverParameter:
+    """Returns the solver with what the flags say of its train net's state and its weights.
+
+    Raises:
+        NetError: It cannot be read.
+    """
+    parameters = read_solver(path)
+    prefix = _snapshot_prefix(parameters, path)
+    if prefix != parameters.snapshot_prefix:
+        log.info("upgrade_proto.cpp:1108", f"snapshot_prefix was not specified and is set to {prefix}")
+        parameters.snapshot_prefix = prefix
+    parameters.train_state.level = line.number("level")
+    parameters.train_state.stage.extend(asked_stages(line))
+    if line.text("snapshot"):
+        parameters.ClearField("weights")
+    elif line.text("weights"):
+        parameters.weights[:] = [line.text("weights")]
+    return parameters
+
+
+def _snapshot_prefix(parameters: SolverParameter, path: Path) -> str:
+    """Returns what snapshots' names begin with: the solver's own name where the solver says none."""
+    prefix = str(parameters.snapshot_prefix)
+    if not prefix:
+        return str(path.with_suffix(""))
+    return str(Path(prefix) / path.stem) if Path(prefix).is_dir() else prefix
+
+
+class _Training:
+    """One training.
+
+    Args:
+        path: The solver's file.
+        parameters: The solver.
+        line: The command line.
+        log: The log, which is also all that is told of the run.
+    """
+
+    def __init__(self, path: Path, parameters: SolverParameter, line: CommandLine, log: Log) -> None:
+        self._path = path
+        self._parameters = parameters
+        self._line = line
+        self._log = log
+
+    def run(self, device: Device, requests: Requests) -> None:
+        """Builds everything and trains."""
+        from caffeflow.engine.loop import Run
+        from caffeflow.workflows.train_labels import check_labels
+
+        parameters, log = self._parameters, self._log
+        train_net = train_net_of(parameters, solver_path=self._path)
+        tests = test_nets_of(parameters, solver_path=self._path)
+        _check_snapshots(parameters)
+        with self._open(device, train_net, tests) as session:
+            check_labels(session.nets)
+            self._begin(session, train_net)
+            log.write(lines.STARTING)
+            Run(
+                parameters,
+                session.solver,
+                next_feeds=session.next_feeds,
+                tests=session.tests,
+                snapshot_prefix=parameters.snapshot_prefix,
+                positions=lambda: None,
+                listener=Telling(log),
+                requests=requests,
+            ).solve()
+        # Caffe: the command says so after an early stop, too (caffe.cpp train).
+        log.write(lines.COMMAND_DONE)
+
+    def _open(self, device: Device, train_net: NetRole, tests: list[NetRole]) -> Session:
+        from caffeflow.engine.session import Session, SessionSettings, ignored_fields
+        from caffeflow.workflows.detection_names import find_tally
+
+        parameters, log = self._parameters, self._log
+        log.info("solver.cpp:45", f"Initializing solver from parameters: \n{format_message(parameters)}")
+        for remark in ignored_fields(parameters):
+            log.warn(f"{self._path}: {remark}")
+        seed = int(parameters.random_seed)
+        settings = SessionSettings(
+            device=device,
+            seed=seed if seed >= 0 else secrets.randbelow(1 << 31),
+            on_line=log.write,
+            new_tally=find_tally(parameters),
+        )
+        try:
+            return Session(parameters, train_net, tests, settings)
+        except NetError as error:
+            error.where = error.where or str(self._path)
+            raise
+
+    def _begin(self, session: Session, train_net: NetRole) -> None:
+        """Loads what the training begins with."""
+        from caffeflow.engine.snapshot import restore_snapshot
+
+        log = self._log
+        for entry in self._parameters.weights:
+            for name in split_names(entry):
+                log.write(lines.finetuning(name))
+                load_weights(name, session.load, train_net, log)
+        log.info("solver.cpp:57", "Solver scaffolding done.")
+        if snapshot := self._line.text("snapshot"):
+            resuming, restoring = lines.restoring(snapshot)
+            log.write(resuming)
+            restore_snapshot(snapshot, session.solver)
+            log.write(restoring)
+
+
+def _check_snapshots(parameters: SolverParameter) -> None:
+    """Makes sure before the training that its snapshots can be written.
+
+    Raises:
+        DataError: Their folder is not there, or not writable.
+    """
+    from caffeflow.engine.snapshot import check_prefix
+
+    prefix = parameters.snapshot_prefix
+    if parameters.snapshot <= 0 and not parameters.snapshot_after_train:
+        return
+    if not Path(prefix).parent.is_dir():
+        raise DataError(
+            f"Cannot write to snapshot prefix '{prefix}'. Make sure that the directory exists and is"
+            " writable."
+        )
+    check_prefix(prefix)
