@@ -11,15 +11,27 @@ _SOURCE: Final = "reads records; export the deploy file, whose Input layer gives
 
 REFUSED: Final[dict[str, str]] = {
     **dict.fromkeys(
-        ("SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "EuclideanLoss", "SmoothL1Loss", "MultiBoxLoss"), _LOSS
+        (
+            "SoftmaxWithLoss",
+            "SigmoidCrossEntropyLoss",
+            "EuclideanLoss",
+            "SmoothL1Loss",
+            "MultiBoxLoss",
+            "HingeLoss",
+            "MultinomialLogisticLoss",
+            "InfogainLoss",
+            "ContrastiveLoss",
+        ),
+        _LOSS,
     ),
     **dict.fromkeys(("Accuracy", "DetectionEvaluate"), _SCORE),
-    **dict.fromkeys(("Data", "ImageData", "AnnotatedData"), _SOURCE),
+    **dict.fromkeys(("Data", "ImageData", "AnnotatedData", "HDF5Data"), _SOURCE),
     **dict.fromkeys(("RNN", "LSTM"), _STATE),
     "LSTMUnit": "is one step of an LSTM, whose state an ONNX model does not keep from step to step",
     "DetectionOutput": "is cut off at the end of a net, but here another layer reads it; remove that one",
     "Filter": "makes as many rows as its values say, which no shape can hold; export the net without it",
     "Im2col": "lays out windows, for which ONNX has no operator; write the Convolution that reads them",
+    "HDF5Output": "writes a file; remove the layer",
     "DummyData": "makes its values up; write an Input layer in its place",
 }
 """Type -> why not, as a phrase that follows the type's name."""

@@ -11,6 +11,7 @@ from caffeflow.layers import argmax as argmax
 from caffeflow.layers import arithmetic as arithmetic
 from caffeflow.layers import batch_norm as batch_norm
 from caffeflow.layers import concat_slice as concat_slice
+from caffeflow.layers import contrastive_loss as contrastive_loss
 from caffeflow.layers import convolution as convolution
 from caffeflow.layers import crop as crop
 from caffeflow.layers import data as data
@@ -20,8 +21,10 @@ from caffeflow.layers import detection_output as detection_output
 from caffeflow.layers import dropout as dropout
 from caffeflow.layers import eltwise as eltwise
 from caffeflow.layers import embed as embed
+from caffeflow.layers import hdf5 as hdf5
 from caffeflow.layers import im2col as im2col
 from caffeflow.layers import inner_product as inner_product
+from caffeflow.layers import label_losses as label_losses
 from caffeflow.layers import losses as losses
 from caffeflow.layers import lrn as lrn
 from caffeflow.layers import multibox_loss as multibox_loss

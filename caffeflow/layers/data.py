@@ -72,6 +72,12 @@ def _single(value: float) -> float:
     return float(rounded)
 
 
+def record_source(layer: LayerParameter) -> str:
+    """Returns the path that a data layer reads its records from, "" if it names none."""
+    params = (layer.data_param, layer.image_data_param, layer.hdf5_data_param, layer.window_data_param)
+    return next((param.source for param in params if param.source), "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecordParams:
     """The settings of Data and ImageData that decide their shapes.

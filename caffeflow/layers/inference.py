@@ -11,12 +11,13 @@ from types import MappingProxyType
 from typing import Any
 
 from caffeflow.errors import NetError
+from caffeflow.layers.data import record_source
 from caffeflow.layers.spec import Blob, Count, LayerSpec, Shape, spec_for
 from caffeflow.proto.caffe_pb2 import LayerParameter
 from caffeflow.proto.graph import Graph, Node, Value
 
-RecordShape = Callable[[LayerParameter], Shape]
-"""Returns (C, H, W) of one stored record of a Data or ImageData layer, before cropping."""
+RecordShape = Callable[[LayerParameter], Shape | list[Shape]]
+"""Returns (C, H, W) of one stored record of a data layer, before cropping; of HDF5Data a row for each top."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def infer(graph: Graph, *, record_shape: RecordShape | None = None) -> NetShapes
 
     Args:
         graph: The net.
-        record_shape: Looks into the source of a Data or ImageData layer.
+        record_shape: Looks into the source of a data layer.
 
     Raises:
         NetError: A layer that Caffe would refuse; it names the layer.
@@ -87,7 +88,7 @@ def _layer_facts(node: Node, known: Mapping[Value, Shape], record_shape: RecordS
     _check_counts(spec, layer)
     params = spec.read(layer)
     bottoms = tuple(known[value] for value in node.bottoms)
-    source = (_look_into(layer, record_shape),) if spec.reads_source else bottoms
+    source = _look_into(layer, record_shape) if spec.reads_source else bottoms
     tops = tuple(spec.shapes(params, source))
     blobs = tuple(spec.blobs(params, bottoms))
     if len(layer.param) > len(blobs):
@@ -96,10 +97,11 @@ def _layer_facts(node: Node, known: Mapping[Value, Shape], record_shape: RecordS
     return LayerFacts(node=node, spec=spec, params=params, bottoms=bottoms, tops=tops, blobs=blobs, macs=macs)
 
 
-def _look_into(layer: LayerParameter, record_shape: RecordShape | None) -> Shape:
+def _look_into(layer: LayerParameter, record_shape: RecordShape | None) -> tuple[Shape, ...]:
     if record_shape:
-        return record_shape(layer)
-    source = layer.data_param.source or layer.image_data_param.source
+        found = record_shape(layer)
+        return tuple(found) if isinstance(found, list) else (found,)
+    source = record_source(layer)
     raise NetError(
         f"the shape of its tops is that of the records in '{source}', which were not looked at;"
         " use the deploy file, whose Input layer gives the shape"

@@ -13,14 +13,8 @@ _VIDEO: Final = (
 UNSUPPORTED: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
-            "ContrastiveLoss",
-            "HDF5Data",
-            "HDF5Output",
-            "HingeLoss",
-            "InfogainLoss",
             "MVN",
             "MemoryData",
-            "MultinomialLogisticLoss",
             "Python",
             "SPP",
             "WindowData",

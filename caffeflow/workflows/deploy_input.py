@@ -15,7 +15,7 @@ from caffeflow.data.manifest import MANIFEST_NAME, Manifest, read_manifest
 from caffeflow.engine.feed.draws import Draws
 from caffeflow.engine.feed.pictures import PictureTransformer
 from caffeflow.engine.feed.settings import TransformSettings
-from caffeflow.engine.feed.sources import record_shape
+from caffeflow.engine.feed.sources import picture_shape
 from caffeflow.engine.feed.transformer import Transformer
 from caffeflow.errors import NetError, UsageError
 from caffeflow.layers.spec import Shape
@@ -110,7 +110,7 @@ def find_entry(
     if mean_image is not None and layer.type == "AnnotatedData":
         raise NetError("has a mean image for pictures with boxes; deploy takes mean_value", layer=layer.name)
     fixed = _fixed_shape(subject)
-    record = settings.record or (record_shape(layer)[:3] if has_records else None)
+    record = settings.record or (picture_shape(layer)[:3] if has_records else None)
     if record is None:
         record = _guessed_record(transform, mean_image, fixed, first_channels)
         shown = "x".join(map(str, record))

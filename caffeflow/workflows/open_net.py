@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from caffeflow.errors import NetError, TemplateError, UnsupportedLayerError, UsageError
+from caffeflow.layers.data import record_source
 from caffeflow.layers.inference import NetShapes, RecordShape, infer
 from caffeflow.layers.spec import Shape
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
@@ -113,6 +114,8 @@ def set_batch_size(net: NetParameter, batch_size: int) -> None:
                 layer.data_param.batch_size = batch_size
             case "ImageData":
                 layer.image_data_param.batch_size = batch_size
+            case "HDF5Data":
+                layer.hdf5_data_param.batch_size = batch_size
             case "Input" | "DummyData":
                 param = layer.input_param if layer.type == "Input" else layer.dummy_data_param
                 for shape in param.shape:
@@ -185,8 +188,8 @@ def _fixed(record: Shape) -> RecordShape:
     return shape
 
 
-def _record_shape(layer: LayerParameter) -> Shape:
-    source = layer.data_param.source or layer.image_data_param.source
+def _record_shape(layer: LayerParameter) -> Shape | list[Shape]:
+    source = record_source(layer)
     if not Path(source).exists():
         raise NetError(
             f"its source '{source}' is not here, so the shape of its records is not known; give it with"

@@ -18,6 +18,7 @@ from caffeflow.data.manifest import MANIFEST_NAME, read_manifest
 from caffeflow.data.readers.image_list import read_image_list
 from caffeflow.engine.net import Net
 from caffeflow.errors import DataError
+from caffeflow.layers.data import record_source
 from caffeflow.layers.inference import LayerFacts
 from caffeflow.layers.params import canonical_axis
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
@@ -25,6 +26,7 @@ from caffeflow.proto.graph import Value
 
 _log = logging.getLogger(__name__)
 
+_WITH_LABELS: Final = ("Data", "ImageData", "AnnotatedData")
 _READERS: Final = {"SoftmaxWithLoss", "Accuracy"}
 
 
@@ -49,7 +51,7 @@ def check_labels(nets: Iterable[Net]) -> None:
 
 def sources_of(net: NetParameter) -> list[str]:
     """Returns the datasets that a net reads: their folders, or the sources of those without a manifest."""
-    sources = [Path(layer.data_param.source or layer.image_data_param.source) for layer in net.layer]
+    sources = [Path(record_source(layer)) for layer in net.layer]
     return [
         str(source.parent if (source.parent / MANIFEST_NAME).exists() else source)
         for source in sources
@@ -61,7 +63,7 @@ def _check_net(layers: Iterable[LayerFacts]) -> None:
     sources: dict[Value, LayerParameter] = {}
     for facts in layers:
         node = facts.node
-        if facts.spec.reads_source and len(node.tops) > 1:
+        if facts.spec.type in _WITH_LABELS and len(node.tops) > 1:
             sources[node.tops[1]] = node.layer
         elif facts.spec.type in _READERS and node.bottoms[1] in sources:
             _check(sources[node.bottoms[1]], _use_of(facts))
@@ -90,7 +92,7 @@ def _check(data: LayerParameter, use: _Use) -> None:
 
 def _labels_of(data: LayerParameter) -> Iterator[tuple[int, int, str]]:
     """Yields labels that occur, how often, and where."""
-    source = Path(data.data_param.source or data.image_data_param.source)
+    source = Path(record_source(data))
     if (source.parent / MANIFEST_NAME).exists():
         for split in read_manifest(source.parent).splits.values():
             if split.path == source.name:

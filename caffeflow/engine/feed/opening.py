@@ -11,11 +11,12 @@ from caffeflow.engine.feed.background import BackgroundFeed, BatchSource
 from caffeflow.engine.feed.batches import BatchSettings, RecordBatches
 from caffeflow.engine.feed.draws import Draws
 from caffeflow.engine.feed.dummy import DummyFeed
+from caffeflow.engine.feed.hdf5 import Hdf5Batches
 from caffeflow.engine.feed.pictures import PictureTransformer
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.records import Records
 from caffeflow.engine.feed.settings import TransformSettings, naming
-from caffeflow.engine.feed.sources import first_shape, open_records
+from caffeflow.engine.feed.sources import first_shape, open_hdf5, open_records
 from caffeflow.engine.feed.transformer import Transformer
 from caffeflow.errors import DataError, NetError
 from caffeflow.layers.spec import spec_for
@@ -30,7 +31,7 @@ def open_feed(
     layer: LayerParameter, *, phase: str, seed: int, rank: int = 0, world: int = 1,
     workers: int | None = None, pin: bool = False,
 ) -> Feed:  # fmt: skip
-    """Returns a feed for a Data, ImageData, AnnotatedData or DummyData layer.
+    """Returns a feed for a layer that brings data.
 
     Args:
         layer: The layer, upgraded.
@@ -50,8 +51,6 @@ def open_feed(
         params = spec_for(layer).read(layer)
         if layer.type == "DummyData":
             return DummyFeed(layer, params.tops, draws)
-    settings = TransformSettings.read(layer)
-    records = open_records(layer, settings, draws)
     threads = workers or min(usable_cores(), _MOST_WORKERS)
     is_shared = phase == "TRAIN"
     cutting = BatchSettings(
@@ -62,6 +61,12 @@ def open_feed(
         parts=threads,
         pin=pin,
     )
+    if layer.type == "HDF5Data":
+        shuffle = layer.hdf5_data_param.shuffle
+        rows = Hdf5Batches(open_hdf5(layer), cutting, draws, shuffle=shuffle)
+        return BackgroundFeed(rows, workers=1, depth=1)
+    settings = TransformSettings.read(layer)
+    records = open_records(layer, settings, draws)
     try:
         transformer = _transformer(layer, settings, draws, phase=phase)
         source = _checked(layer, records, transformer, draws, cutting)

@@ -11,6 +11,7 @@ from caffeflow.engine.modules import argmax as argmax
 from caffeflow.engine.modules import arithmetic as arithmetic
 from caffeflow.engine.modules import batch_norm as batch_norm
 from caffeflow.engine.modules import concat_slice as concat_slice
+from caffeflow.engine.modules import contrastive_loss as contrastive_loss
 from caffeflow.engine.modules import convolution as convolution
 from caffeflow.engine.modules import crop as crop
 from caffeflow.engine.modules import data as data
@@ -20,8 +21,10 @@ from caffeflow.engine.modules import detection_output as detection_output
 from caffeflow.engine.modules import dropout as dropout
 from caffeflow.engine.modules import eltwise as eltwise
 from caffeflow.engine.modules import embed as embed
+from caffeflow.engine.modules import hdf5 as hdf5
 from caffeflow.engine.modules import im2col as im2col
 from caffeflow.engine.modules import inner_product as inner_product
+from caffeflow.engine.modules import label_losses as label_losses
 from caffeflow.engine.modules import losses as losses
 from caffeflow.engine.modules import lrn as lrn
 from caffeflow.engine.modules import multibox_loss as multibox_loss

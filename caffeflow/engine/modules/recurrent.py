@@ -126,7 +126,7 @@ class LSTMUnit(LayerModule):
 def step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """Returns c and h of a step, of the four gates (…, 4H) and what is left of c (…, H)."""
     size = c.shape[-1]
-    squashed, candidate = torch.split(gates, (3 * size, size), dim=-1)
+    squashed, candidate = torch.split(gates, [3 * size, size], dim=-1)
     enters, stays, leaves = torch.sigmoid(squashed).chunk(3, dim=-1)
     c = torch.addcmul(stays * c, enters, torch.tanh(candidate))
     return c, leaves * torch.tanh(c)

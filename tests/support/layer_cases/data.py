@@ -29,6 +29,16 @@ CASES = [
         [(5, 3, 7, 17), (1, 1, 1, 8)],
     ),
     case("ImageData", IMAGE_LIST, [(5, 3, 7, 7), (5,)]),
+    case("HDF5Data", 'hdf5_data_param { source: "files.txt" batch_size: 5 }', [(5, 3, 11, 13)]),
+    Case(
+        id="hdf5output",
+        prototxt='type: "HDF5Output" hdf5_output_param { file_name: "out.h5" }',
+        bottoms=[(2, 3, 5), (2,)],
+        oracle=lambda *_: [],
+        tops=0,
+        gradient=None,
+        by_values=True,
+    ),
     case(
         "DummyData",
         "dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 5 } }",

@@ -19,6 +19,7 @@ from tests.support.layer_cases import (
     data,
     detection,
     inner_product,
+    label_losses,
     multibox,
     normalisation,
     pooling,
@@ -29,8 +30,8 @@ from tests.support.layer_cases import (
 )
 
 FAMILIES = (
-    activations, convolution, data, detection, inner_product, multibox, normalisation, pooling, recurrent,
-    scores, selection, structure,
+    activations, convolution, data, detection, inner_product, label_losses, multibox, normalisation, pooling,
+    recurrent, scores, selection, structure,
 )  # fmt: skip
 CASES = [case for family in FAMILIES for case in family.CASES]
 
@@ -44,8 +45,8 @@ def test_layer(case, check):
 def test_every_type_has_a_spec_a_module_and_a_case():
     tested = {case.type for case in CASES}
     assert set(SPECS) == set(MODULES) == tested
-    assert len(tested) == 61
-    assert len({case.id for case in CASES}) == len(CASES) == 332
+    assert len(tested) == 63
+    assert len({case.id for case in CASES}) == len(CASES) == 334
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_the_list_of_families_is_the_folder(folder, others):
         line for line in (path / "__init__.py").read_text().splitlines() if line.startswith("from caffe")
     ]
     assert listed == [f"from {package} import {family} as {family}" for family in families]
-    assert len(families) == 34
+    assert len(families) == 35
 
 
 def test_a_type_cannot_have_two_modules():
