@@ -15,6 +15,7 @@ from tests.support.layer_cases import (
     activations,
     convolution,
     inner_product,
+    label_losses,
     normalisation,
     pooling,
     recurrent,
@@ -28,7 +29,10 @@ from tests.support.native_layers import ask_caffe
 
 pytestmark = pytest.mark.native
 
-FAMILIES = (activations, convolution, inner_product, normalisation, pooling, recurrent, scores, selection, structure)
+FAMILIES = (
+    activations, convolution, inner_product, label_losses, normalisation, pooling, recurrent, scores, selection,
+    structure,
+)  # fmt: skip
 FORKS: Final = ("relu6", "depthwiseconvolution", "convolutiondepthwise")
 
 # Caffe aborts when a SoftmaxWithLoss has a second top and two loss weights.
@@ -53,5 +57,5 @@ def test_caffe_agrees_with_the_battery(case, answers):
 
 
 def test_the_cases_are_all(report: Report) -> None:
-    assert len(CASES) == 203
+    assert len(CASES) == 218
     report("battery against Caffe", f"{len(CASES)} cases")

@@ -165,6 +165,13 @@ CASES: Final[tuple[LayerCase, ...]] = (
     LayerCase(name="Concat", bottoms=((2, 3, 5, 7), (2, 5, 5, 7))),
     LayerCase(name="Concat-axis-0", bottoms=((2, 3, 5), (3, 3, 5)), text="concat_param { axis: 0 }"),
     LayerCase(
+        name="ContrastiveLoss",
+        bottoms=((7, 3), (7, 3), (7,)),
+        values=("any", "any", "ones_and_zeros"),
+        text="contrastive_loss_param { margin: 3 }",
+        loss=True,
+    ),
+    LayerCase(
         name="Convolution", text=f"convolution_param {{ num_output: 5 kernel_size: 3 pad: 1 {_GAUSSIAN} }}"
     ),
     LayerCase(
@@ -216,6 +223,13 @@ CASES: Final[tuple[LayerCase, ...]] = (
     LayerCase(name="HingeLoss", **_LABELLED, loss=True),
     LayerCase(name="HingeLoss-squared", text="hinge_loss_param { norm: L2 }", **_LABELLED, loss=True),
     LayerCase(name="Im2col", text="convolution_param { kernel_size: 3 pad: 1 stride: 2 dilation: 2 }"),
+    LayerCase(
+        name="InfogainLoss",
+        bottoms=((7, 5), (7,), (5, 5)),
+        values=("any", "classes", "any"),
+        backward=False,
+        loss=True,
+    ),
     LayerCase(name="InnerProduct", text=f"inner_product_param {{ num_output: 11 {_GAUSSIAN} }}"),
     LayerCase(
         name="InnerProduct-transposed",

@@ -199,6 +199,14 @@ REFUSED = [
     ('type: "SoftmaxWithLoss"', [(2, 5, 3), (2, 2)], ["need 6 labels", "found 4"]),
     ('type: "EuclideanLoss"', [(2, 5), (2, 4)], ["same count", "2 x 5", "2 x 4"]),
     ('type: "SigmoidCrossEntropyLoss"', [(2, 5), (3, 5)], ["same first dimension"]),
+    ('type: "HingeLoss"', [(2, 5), (2, 3)], ["one label a row", "2 x 3"]),
+    ('type: "MultinomialLogisticLoss"', [(2, 5), (3,)], ["same first dimension"]),
+    ('type: "InfogainLoss"', [(2, 5), (2,)], ["no matrix", "source", "third bottom"]),
+    ('type: "InfogainLoss"', [(2, 5), (2,), (5, 4)], ["5 x 5 values", "5 x 4"]),
+    ('type: "InfogainLoss" loss_param { normalize: true }', [(2, 5), (2,), (5, 5)], ["normalization"]),
+    ('type: "ContrastiveLoss"', [(2, 5), (2, 4), (2,)], ["as long", "2 x 5", "2 x 4"]),
+    ('type: "ContrastiveLoss"', [(2, 5, 3), (2, 5, 3), (2,)], ["N x C", "2 x 5 x 3"]),
+    ('type: "ContrastiveLoss"', [(2, 5), (2, 5), (2, 2)], ["one value for each of 2 rows"]),
     ('type: "Accuracy"', [(2, 5), (3,)], ["need 2 labels"]),
     ('type: "Accuracy" accuracy_param { top_k: 6 }', [(2, 5), (2,)], ["top_k is 6", "5 classes"]),
     ('type: "Accuracy" accuracy_param { top_k: 0 }', [(2, 5), (2,)], ["top_k is 0"]),
@@ -245,4 +253,4 @@ def test_tops_that_do_not_fit_are_refused(layer, tops, words):
 
 
 def test_the_table_of_refusals_is_whole():
-    assert len(REFUSED) == 68
+    assert len(REFUSED) == 90

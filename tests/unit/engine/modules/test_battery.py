@@ -45,8 +45,8 @@ def test_layer(case, check):
 def test_every_type_has_a_spec_a_module_and_a_case():
     tested = {case.type for case in CASES}
     assert set(SPECS) == set(MODULES) == tested
-    assert len(tested) == 63
-    assert len({case.id for case in CASES}) == len(CASES) == 334
+    assert len(tested) == 67
+    assert len({case.id for case in CASES}) == len(CASES) == 349
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_the_list_of_families_is_the_folder(folder, others):
         line for line in (path / "__init__.py").read_text().splitlines() if line.startswith("from caffe")
     ]
     assert listed == [f"from {package} import {family} as {family}" for family in families]
-    assert len(families) == 35
+    assert len(families) == 37
 
 
 def test_a_type_cannot_have_two_modules():
