@@ -7,8 +7,8 @@ ever copied to keep them equal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -21,9 +21,9 @@ from caffeflow.engine.modules.registry import LayerModule, Setup, build_module
 from caffeflow.engine.ownership import Owned, owned_blobs
 from caffeflow.engine.parameters import LearnedBlob
 from caffeflow.errors import NetError, WeightsError
-from caffeflow.layers.inference import LayerFacts, NetShapes, RecordShape, infer
+from caffeflow.layers.inference import LayerFacts, NetShapes, RecordShape, follow, infer
 from caffeflow.layers.params import dims
-from caffeflow.layers.spec import Blob
+from caffeflow.layers.spec import Blob, Shape
 from caffeflow.proto.binary import LayerArrays, blob_to_array
 from caffeflow.proto.graph import Graph, Value, build_graph
 from caffeflow.proto.matching import CopyPlan, match
@@ -105,10 +105,10 @@ class Net:
         device: torch.device = torch.device("cpu"),  # noqa: B008 - immutable
     ) -> None:
         self.graph: Final = graph
-        self.shapes: Final = shapes
+        self.shapes = shapes
         self.device: Final = device
         self.generator: Final = torch.Generator(device).manual_seed(seed or 0)
-        self.layers: Final = tuple(self._build(facts) for facts in shapes.layers)
+        self.layers = tuple(self._build(facts) for facts in shapes.layers)
         owned = owned_blobs(shapes.layers)
         self._join(owned)
         if seed is not None:
@@ -205,6 +205,37 @@ class Net:
                 )
             for index, tensor in enumerate(layer.tensors):
                 target.replace(index, tensor)
+
+    def reshape(self, fed: Mapping[Value, Shape]) -> None:
+        """Takes the tops of fed layers in other shapes from now on; only stepwise executors follow.
+
+        Args:
+            fed: The shape of each top of each fed layer.
+
+        Raises:
+            NetError: A layer refuses its new bottoms, or would learn other blobs with them.
+        """
+        shapes = follow(self.shapes, fed)
+        layers = []
+        for old, facts in zip(self.layers, shapes.layers, strict=True):
+            if [blob.shape for blob in facts.blobs] != [blob.shape for blob in old.facts.blobs]:
+                raise NetError(
+                    f"has learned blobs of {_describe(old.facts.blobs)}; with bottoms of"
+                    f" {', '.join(map(dims, facts.bottoms))} it needs {_describe(facts.blobs)}: give the net"
+                    " an input of the size that it was made for",
+                    layer=facts.name,
+                )
+            layers.append(old if facts.bottoms == old.facts.bottoms else self._rebuild(old, facts))
+        self.shapes, self.layers = shapes, tuple(layers)
+
+    def _rebuild(self, old: NetLayer, facts: LayerFacts) -> NetLayer:
+        if old.is_fed:
+            return replace(old, facts=facts)
+        new = self._build(facts)
+        new.module.to(self.device)
+        for index, tensor in enumerate(old.tensors):
+            new.replace(index, tensor)
+        return new
 
     def _first_of_name(self) -> dict[str, NetLayer]:
         first: dict[str, NetLayer] = {}

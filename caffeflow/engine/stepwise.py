@@ -8,10 +8,11 @@ overwrites its blob's buffer, as in Caffe.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -26,6 +27,16 @@ Direction = Literal["forward", "backward"]
 
 Observer = Callable[[NetLayer, Direction, float], None]
 """Called after each layer with the seconds that its computation took; buffers are up to date then."""
+
+
+class Around(Protocol):
+    """Who is told of every layer of a pass, also of those that have nothing to do."""
+
+    def before(self, layer: int, direction: Direction) -> None:
+        """The layer of this number is next."""
+
+    def after(self, layer: int, direction: Direction) -> None:
+        """The layer of this number is done; buffers are up to date."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class StepwiseExecutor:
     Attributes:
         data: Blob name to its values.
         diff: Blob name to the gradient of the loss by it. Those of losses hold the loss weight.
+        around: Is told of every layer of a pass.
     """
 
     def __init__(
@@ -61,12 +73,14 @@ class StepwiseExecutor:
         keep_freed_memory()
         self.net: Final = net
         self.observer = observer
+        self.around: Around | None = None
         self.data: Final[dict[str, Tensor]] = {}
         self.diff: Final[dict[str, Tensor]] = {}
         self._records: Final = net.graph.phase == "TRAIN" if gradients is None else gradients
         self._needs: Final = needed_gradients(net.layers, force=force_backward)
         self._done: Final[dict[int, _Done]] = {}
         self._written: Final[set[Value]] = set()
+        self._next_below: int | None = None
         self._loss_weights: Final = {
             value: weight
             for layer in net.layers
@@ -86,36 +100,75 @@ class StepwiseExecutor:
             start: Number of the first layer to run.
             end: Number of the last one; None: the net's last.
         """
+        self._next_below = None
         loss = torch.zeros((), device=self.net.device)
         last = len(self.net.layers) - 1 if end is None else end
-        for layer in self.net.layers[start : last + 1]:
+        for number, layer in enumerate(self.net.layers[start : last + 1], start):
+            if self.around is not None:
+                self.around.before(number, "forward")
             if layer.is_fed:
                 self._take(layer, (feeds or {}).get(layer.name))
             else:
                 loss = loss + self._forward_layer(layer)
+            if self.around is not None:
+                self.around.after(number, "forward")
         outputs = {output.value.blob: self.data[output.value.blob].clone() for output in self.net.outputs}
         return Result(loss=loss, outputs=outputs)
 
     def backward(self, *, start: int | None = None, end: int = 0) -> None:
         """Runs layers `start` down to `end`, both included; learned blobs' gradients add up.
 
+        A pass that begins right below where the last one ended goes on with it: what several layers
+        read gets the sum of all their diffs. A layer that has not run forward takes what the buffers hold.
+
         Raises:
-            NetError: A layer has not run forward, or the executor records no gradients.
+            NetError: The executor records no gradients.
         """
-        self._written.clear()
-        for value in self._read_losses:
-            self._add_seed(value)
         first = len(self.net.layers) - 1 if start is None else start
-        for layer in reversed(self.net.layers[end : first + 1]):
+        if first != self._next_below:
+            self._written.clear()
+            for value in self._read_losses:
+                self._add_seed(value)
+        self._next_below = end - 1
+        for number in range(first, end - 1, -1):
+            layer = self.net.layers[number]
+            if self.around is not None:
+                self.around.before(number, "backward")
             if not layer.is_fed and layer.facts.node.index in self._needs:
                 self._backward_layer(layer)
+            if self.around is not None:
+                self.around.after(number, "backward")
+
+    def resize(self, blob: str, shape: Sequence[int]) -> None:
+        """Gives a blob another shape; its values stay where it holds as many, else they are zeros."""
+        old = self.data[blob]
+        if old.numel() == math.prod(shape):
+            self.data[blob], self.diff[blob] = old.view(*shape), self.diff[blob].view(*shape)
+        else:
+            self._resize(blob, torch.Size(shape))
+            self._seed_losses()
+
+    def reshape(self) -> None:
+        """Works out all shapes again from those that the fed layers' tops have now.
+
+        Raises:
+            NetError: A layer refuses its new bottoms, or would learn other blobs with them.
+        """
+        self.net.reshape(
+            {top: tuple(self.data[top.blob].shape) for layer in self.net.fed for top in layer.facts.node.tops}
+        )
+        for value, shape in self.net.shapes.tops.items():
+            self._resize(value.blob, torch.Size(shape))
+        self._seed_losses()
+        self._done.clear()
 
     def _take(self, layer: NetLayer, fed: Sequence[Tensor] | None) -> None:
         for top, value in zip(layer.facts.node.tops, fed or (), strict=fed is not None):
             self._store(top.blob, value.to(self.net.device))
         self._observe(layer, "forward", 0.0)
 
-    def _forward_layer(self, layer: NetLayer) -> Tensor:
+    def _compute(self, layer: NetLayer) -> tuple[_Done, float]:
+        """Returns what a layer makes of its bottoms' buffers, and the seconds that it took."""
         node = layer.facts.node
         needs = self._needs.get(node.index, ()) if self._records else ()
         bottoms = tuple(self.data[value.blob].clone() for value in node.bottoms)
@@ -125,9 +178,14 @@ class StepwiseExecutor:
             begin = self._now()
             made = layer.module.forward(*bottoms)
             seconds = self._now() - begin
-        tops = made if isinstance(made, tuple) else (made,)
+        return _Done(bottoms, made if isinstance(made, tuple) else (made,)), seconds
+
+    def _forward_layer(self, layer: NetLayer) -> Tensor:
+        node = layer.facts.node
+        done, seconds = self._compute(layer)
+        tops = done.tops
         if self._records:
-            self._done[node.index] = _Done(bottoms, tops)
+            self._done[node.index] = done
         loss = torch.zeros((), device=self.net.device)
         for top, weight in zip(tops, layer.loss_weights, strict=True):
             if weight:
@@ -139,9 +197,9 @@ class StepwiseExecutor:
 
     def _backward_layer(self, layer: NetLayer) -> None:
         node = layer.facts.node
-        done = self._done.get(node.index)
-        if done is None:
-            raise NetError("cannot run backward before it ran forward with gradients", layer=layer.name)
+        if not self._records:
+            raise NetError("cannot run backward: it ran forward without gradients", layer=layer.name)
+        done = self._done.get(node.index) or self._compute(layer)[0]
         outs = [(place, top) for place, top in enumerate(done.tops) if top.requires_grad]
         if not outs:
             return  # no gradient passes through, as through Accuracy

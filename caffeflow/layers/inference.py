@@ -6,7 +6,7 @@ The one rule: whatever a family's code refuses comes out as a NetError that name
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -80,6 +80,45 @@ def infer(graph: Graph, *, record_shape: RecordShape | None = None) -> NetShapes
         tops.update(zip(node.tops, facts.tops[: len(node.tops)], strict=True))
         layers.append(facts)
     return NetShapes(tops=MappingProxyType(tops), layers=tuple(layers))
+
+
+def follow(shapes: NetShapes, fed: Mapping[Value, Shape]) -> NetShapes:
+    """Returns the shapes of a net whose inputs have other shapes now.
+
+    Args:
+        shapes: As they were.
+        fed: The shape of each top that comes from outside, however the file has it.
+
+    Raises:
+        NetError: A layer that Caffe would refuse; it names the layer.
+    """
+    known: dict[Value, Shape] = dict(fed)
+    layers = []
+    for old in shapes.layers:
+        try:
+            facts = _followed(old, known)
+        except NetError as error:
+            error.layer = error.layer or old.name
+            raise
+        known.update(zip(old.node.tops, facts.tops[: len(old.node.tops)], strict=True))
+        layers.append(facts)
+    return NetShapes(tops=MappingProxyType(known), layers=tuple(layers))
+
+
+def _followed(old: LayerFacts, known: Mapping[Value, Shape]) -> LayerFacts:
+    if old.node.tops and all(top in known for top in old.node.tops):
+        return replace(old, tops=tuple(known[top] for top in old.node.tops))
+    bottoms = tuple(known[value] for value in old.node.bottoms)
+    if bottoms == old.bottoms and old.spec.type != "Python":  # whose code may have changed its mind
+        return old
+    tops = tuple(old.spec.shapes(old.params, bottoms))
+    return replace(
+        old,
+        bottoms=bottoms,
+        tops=tops,
+        blobs=tuple(old.spec.blobs(old.params, bottoms)),
+        macs=old.spec.macs(old.params, bottoms, tops),
+    )
 
 
 def _layer_facts(node: Node, known: Mapping[Value, Shape], record_shape: RecordShape | None) -> LayerFacts:

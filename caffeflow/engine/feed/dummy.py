@@ -33,6 +33,11 @@ class DummyFeed:
             top: tensor for top, tensor in enumerate(made) if self._fillers[top].type == "constant"
         }
 
+    @property
+    def constant(self) -> frozenset[int]:
+        """The numbers of the tops that are filled once only."""
+        return frozenset(self._constant)
+
     def next(self) -> tuple[Tensor, ...]:
         """Returns the tops of the next batch."""
         made = tuple(

@@ -121,9 +121,21 @@ def test_a_larger_batch_gets_larger_buffers() -> None:
     assert float(executor.diff["loss"]) == 1
 
 
-def test_backward_without_forward_is_refused() -> None:
-    executor = StepwiseExecutor(net_of(SMALL))
-    with pytest.raises(NetError, match="layer 'loss': cannot run backward before"):
+def test_backward_without_forward_takes_what_the_buffers_hold() -> None:
+    ran, not_run = StepwiseExecutor(net_of(SMALL)), StepwiseExecutor(net_of(SMALL))
+    ran.forward(batch(ran.net))
+    for blob, value in ran.data.items():
+        not_run.data[blob].copy_(value)
+    for executor in (ran, not_run):
+        executor.backward()
+    for ours, theirs in zip(not_run.net.learned, ran.net.learned, strict=True):
+        torch.testing.assert_close(ours.tensors[0].grad, theirs.tensors[0].grad)
+
+
+def test_backward_without_gradients_is_refused() -> None:
+    executor = StepwiseExecutor(net_of(SMALL), gradients=False)
+    executor.forward(batch(executor.net))
+    with pytest.raises(NetError, match="layer 'loss': cannot run backward"):
         executor.backward()
 
 

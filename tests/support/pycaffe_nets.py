@@ -1,0 +1,58 @@
+"""Nets for the tests of `import caffe`, and how a script runs with our package under that name."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from caffeflow import pycaffe
+
+SCRIPTS: Final = Path(__file__).parent / "pycaffe_scripts"
+
+CONV: Final = "num_output: 3 kernel_h: 2 kernel_w: 3"
+
+TRAIN_NET: Final = f"""name: "session"
+layer {{ name: "data" type: "DummyData" top: "data" top: "label" dummy_data_param {{
+  shape {{ dim: 4 dim: 2 dim: 5 dim: 7 }} shape {{ dim: 4 }}
+  data_filler {{ type: "constant" value: 0.5 }} data_filler {{ type: "constant" }} }} }}
+layer {{ name: "conv" type: "Convolution" bottom: "data" top: "a"
+  convolution_param {{ {CONV} weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "relu" type: "TanH" bottom: "a" top: "relu" }}
+layer {{ name: "b" type: "InnerProduct" bottom: "relu" top: "b"
+  inner_product_param {{ num_output: 7 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "loss" type: "SoftmaxWithLoss" bottom: "b" bottom: "label" top: "loss" loss_weight: 0.7 }}
+layer {{ name: "size" type: "Reduction" bottom: "b" top: "size" loss_weight: 0.01
+  reduction_param {{ operation: SUMSQ }} }}
+layer {{ name: "staged" type: "Power" bottom: "relu" top: "staged" include {{ stage: "more" min_level: 2 }} }}
+"""
+"""A net with two losses, and a layer for one stage only."""
+
+DEPLOY_NET: Final = f"""name: "session"
+force_backward: true
+layer {{ name: "data" type: "Input" top: "data" input_param {{ shape {{ dim: 4 dim: 2 dim: 5 dim: 7 }} }} }}
+layer {{ name: "conv" type: "Convolution" bottom: "data" top: "a" convolution_param {{ {CONV} }} }}
+layer {{ name: "relu" type: "TanH" bottom: "a" top: "a" }}
+layer {{ name: "b" type: "InnerProduct" bottom: "a" top: "b" inner_product_param {{ num_output: 7 }} }}
+layer {{ name: "prob" type: "Softmax" bottom: "b" top: "prob" }}
+"""
+"""The same layers without losses; its TanH works in place."""
+
+
+def write_nets(folder: Path) -> tuple[Path, Path]:
+    """Writes both nets and returns their paths."""
+    paths = folder / "train.prototxt", folder / "deploy.prototxt"
+    for path, text in zip(paths, (TRAIN_NET, DEPLOY_NET), strict=True):
+        path.write_text(text)
+    return paths
+
+
+def run_script(script: str, arguments: Sequence[str | Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a script of `pycaffe_scripts` with our package as its `caffe`."""
+    monkeypatch.setitem(sys.modules, "caffe", pycaffe)
+    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    runpy.run_path(str(SCRIPTS / script), run_name="__main__")
