@@ -33,6 +33,7 @@ from caffeflow.proto.matching import CopyPlan
 from caffeflow.proto.net import NetRole
 from caffeflow.proto.text import located
 
+_FED_BY_PROGRAMS: Final = ("Input", "MemoryData")
 EVAL_TYPES: Final = ("classification", "detection")
 
 
@@ -166,9 +167,10 @@ class Session:
         feeds: dict[str, Feed] = {}
         with located(role.net_file):
             for layer in net.fed:
-                if layer.type == "Input":
+                if layer.type in _FED_BY_PROGRAMS:
                     raise NetError(
-                        "is an Input layer, which brings no data to train on; use a Data or ImageData layer",
+                        f"is a layer of type {layer.type}, which brings no data to train on: programs fill it"
+                        " through caffeflow.pycaffe; use a Data or ImageData layer",
                         layer=layer.name,
                     )
                 feed = open_feed(

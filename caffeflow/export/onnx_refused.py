@@ -33,5 +33,6 @@ REFUSED: Final[dict[str, str]] = {
     "Im2col": "lays out windows, for which ONNX has no operator; write the Convolution that reads them",
     "HDF5Output": "writes a file; remove the layer",
     "DummyData": "makes its values up; write an Input layer in its place",
+    "MemoryData": "is filled by a program; write an Input layer in its place",
 }
 """Type -> why not, as a phrase that follows the type's name."""

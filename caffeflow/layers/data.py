@@ -183,7 +183,7 @@ def _images(params: RecordParams, record: Shape) -> Shape:
 
 @dataclass(frozen=True, kw_only=True)
 class GivenShapes:
-    """The settings of Input and DummyData: the shape of each top."""
+    """The settings of Input, DummyData and MemoryData: the shape of each top."""
 
     tops: tuple[Shape, ...]
 
@@ -191,6 +191,18 @@ class GivenShapes:
     def read_input(cls, layer: LayerParameter) -> GivenShapes:
         """Reads `input_param`."""
         return cls(tops=_one_each(layer, [_read_shape(shape) for shape in layer.input_param.shape]))
+
+    @classmethod
+    def read_memory(cls, layer: LayerParameter) -> GivenShapes:
+        """Reads the sizes of `memory_data_param`, a batch of images and their labels."""
+        param = layer.memory_data_param
+        images = (param.batch_size, param.channels, param.height, param.width)
+        if min(images) < 1:
+            raise NetError(
+                "batch_size, channels, height and width must be given in memory_data_param, each at least 1;"
+                f" found {dims(images)}"
+            )
+        return cls(tops=(images, images[:1]))
 
     @classmethod
     def read_dummy(cls, layer: LayerParameter) -> GivenShapes:
@@ -272,5 +284,15 @@ register(
 )
 register(
     LayerSpec(type="DummyData", bottoms=0, tops=(1, None), read=GivenShapes.read_dummy, shapes=given_shapes)
+)
+register(
+    LayerSpec(
+        type="MemoryData",
+        bottoms=0,
+        tops=2,
+        read=GivenShapes.read_memory,
+        shapes=given_shapes,
+        note="is fed by programs (caffeflow.pycaffe: set_input_arrays), not by the command line",
+    )
 )
 register(LayerSpec(type="Input", bottoms=0, tops=(1, None), read=GivenShapes.read_input, shapes=given_shapes))

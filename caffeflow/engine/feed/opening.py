@@ -12,6 +12,7 @@ from caffeflow.engine.feed.batches import BatchSettings, RecordBatches
 from caffeflow.engine.feed.draws import Draws
 from caffeflow.engine.feed.dummy import DummyFeed
 from caffeflow.engine.feed.hdf5 import Hdf5Batches
+from caffeflow.engine.feed.memory import MemoryFeed
 from caffeflow.engine.feed.pictures import PictureTransformer
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.records import Records
@@ -51,6 +52,8 @@ def open_feed(
         params = spec_for(layer).read(layer)
         if layer.type == "DummyData":
             return DummyFeed(layer, params.tops, draws)
+        if layer.type == "MemoryData":
+            return MemoryFeed(layer.name, params.tops[0])
     threads = workers or min(usable_cores(), _MOST_WORKERS)
     is_shared = phase == "TRAIN"
     cutting = BatchSettings(

@@ -44,5 +44,10 @@ CASES = [
         "dummy_data_param { shape { dim: 2 dim: 3 } shape { dim: 5 } }",
         [(2, 3), (5,)],
     ),
+    case(
+        "MemoryData",
+        "memory_data_param { batch_size: 5 channels: 3 height: 7 width: 11 }",
+        [(5, 3, 7, 11), (5,)],
+    ),
     case("Input", "input_param { shape { dim: 2 dim: 3 dim: 5 dim: 7 } }", [(2, 3, 5, 7)]),
 ]

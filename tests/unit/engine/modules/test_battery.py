@@ -45,8 +45,8 @@ def test_layer(case, check):
 def test_every_type_has_a_spec_a_module_and_a_case():
     tested = {case.type for case in CASES}
     assert set(SPECS) == set(MODULES) == tested
-    assert len(tested) == 67
-    assert len({case.id for case in CASES}) == len(CASES) == 349
+    assert len(tested) == 68
+    assert len({case.id for case in CASES}) == len(CASES) == 350
 
 
 @pytest.mark.parametrize(
