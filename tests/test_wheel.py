@@ -59,6 +59,18 @@ def test_wheel_lists_published_weights(installed: Path) -> None:
     assert "vgg16" in names
 
 
+def test_wheel_brings_the_stand_in_for_caffe(installed: Path) -> None:
+    (names,) = installed.glob("*.dist-info/entry_points.txt")
+    assert "caffeflow-caffe = caffeflow.drop_in.__main__:main" in names.read_text().splitlines()
+    code = f"import sys; sys.path.insert(0, {str(installed)!r}); sys.argv[1:] = ['device_query']"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; from caffeflow.drop_in.__main__ import main; main()"],
+        cwd=installed, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ""}, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.rstrip("\n").endswith("] Querying GPUs ")
+
+
 def test_wheel_holds_no_tests_and_no_checkout_files(installed: Path) -> None:
     names = {path.relative_to(installed).parts[0] for path in installed.rglob("*")}
     assert {name for name in names if not name.endswith(".dist-info")} == {"caffeflow"}

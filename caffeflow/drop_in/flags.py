@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from caffeflow.drop_in.gflags import CommandLine, Flag, FlagsError, Value, read_command_line
@@ -74,18 +76,7 @@ def read_flags(words: Iterable[str], environment: Mapping[str, str]) -> CommandL
     Raises:
         FlagsError: As gflags refuses it.
     """
-    named = [
-        f"--{name}={environment[f'GLOG_{name}']}"
-        for name, flag in FLAGS.items()
-        # Caffe: switches alsologtostderr on after the environment was read (caffe.cpp main).
-        if flag.home == _GLOG and name != "alsologtostderr" and f"GLOG_{name}" in environment
-    ]
-    try:
-        from_environment = read_command_line(named, FLAGS).values
-    except FlagsError:
-        # glog: a variable that is no value of its flag counts as not set.
-        from_environment = {}
-    flags = {name: _with_default(flag, from_environment.get(name)) for name, flag in FLAGS.items()}
+    flags = {name: _with_environment(flag, environment) for name, flag in FLAGS.items()}
     return read_command_line(list(words), flags)
 
 
@@ -129,5 +120,13 @@ def _shown(value: Value) -> str:
     return str(value) if isinstance(value, int) else f'"{value}"'
 
 
-def _with_default(flag: Flag, default: Value | None) -> Flag:
-    return flag if default is None else Flag(flag.name, default, flag.help, flag.home, flag.works)
+def _with_environment(flag: Flag, environment: Mapping[str, str]) -> Flag:
+    """Returns a flag with the default that a variable of glog gives it."""
+    text = environment.get(f"GLOG_{flag.name}")
+    # Caffe: switches alsologtostderr on after the environment was read (caffe.cpp main).
+    if flag.home != _GLOG or flag.name == "alsologtostderr" or text is None:
+        return flag
+    # glog: a variable that is no value of its flag counts as not set.
+    with suppress(FlagsError):
+        return replace(flag, default=read_command_line([f"-{flag.name}={text}"], FLAGS).values[flag.name])
+    return flag

@@ -73,7 +73,8 @@ class Log:
         if level < self._least and line.level != "F":
             return
         now = datetime.now()
-        text = (line.with_prefix(now) if self._has_prefix else line.text) + "\n"
+        # glog: a text that ends its own line, as that of a net does, gets no empty one behind it.
+        text = (line.with_prefix(now) if self._has_prefix else line.text).removesuffix("\n") + "\n"
         if self._all_to_stderr or level >= self._threshold:
             sys.stderr.write(text)
             sys.stderr.flush()

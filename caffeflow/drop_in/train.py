@@ -100,7 +100,7 @@ class _Training:
         from caffeflow.workflows.train_labels import check_labels
 
         parameters, log = self._parameters, self._log
-        train_net = train_net_of(parameters, solver_path=self._path)
+        train_net = train_net_of(parameters, solver_path=self._path, level=parameters.train_state.level)
         tests = test_nets_of(parameters, solver_path=self._path)
         _check_snapshots(parameters)
         with self._open(device, train_net, tests) as session:
