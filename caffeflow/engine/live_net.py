@@ -19,6 +19,7 @@ from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.sources import record_shape
 from caffeflow.engine.net import Net, NetLayer
 from caffeflow.engine.stepwise import Around, StepwiseExecutor
+from caffeflow.engine.training import Result
 from caffeflow.errors import NetError, suggestion
 from caffeflow.proto.binary import LayerArrays
 from caffeflow.proto.matching import CopyPlan
@@ -97,10 +98,11 @@ class LiveNet:
     def forward(self, start: int, end: int) -> float:
         """Runs layers `start` to `end`, both included, and returns the loss among them."""
         self._check_range(start, end)
-        if self._is_input_reshaped():
-            self.reshape()
-        feeds = {layer.name: self._next(layer) for layer in self.net.fed if self._is_due(layer, start, end)}
-        return float(self.executor.forward(feeds, start=start, end=end).loss)
+        return float(self._run(start, end).loss)
+
+    def run(self) -> Result:
+        """Runs all layers forward, and returns the loss and the outputs."""
+        return self._run(0, len(self.net.layers) - 1)
 
     def backward(self, start: int, end: int) -> None:
         """Runs layers `start` down to `end`, both included."""
@@ -137,6 +139,12 @@ class LiveNet:
             WeightsError: A layer of the same name has other blobs.
         """
         self.net.share(other.net)
+
+    def _run(self, start: int, end: int) -> Result:
+        if self._is_input_reshaped():
+            self.reshape()
+        feeds = {layer.name: self._next(layer) for layer in self.net.fed if self._is_due(layer, start, end)}
+        return self.executor.forward(feeds, start=start, end=end)
 
     def _open(self, seed: int) -> None:
         for layer in self.net.fed:

@@ -142,6 +142,26 @@ class Run:
         self._finish()
         return Outcome(solver.iteration, is_complete=True)
 
+    def advance(self, count: int) -> None:
+        """Does so many iterations, whatever max_iter says, with their tests, lines and snapshots.
+
+        Raises:
+            NonFiniteLossError: Nothing was updated or written with that loss.
+            DataError: The data ran into trouble, or a snapshot cannot be written.
+        """
+        self._last_shown = (self._solver.iteration, time.monotonic())
+        for _ in range(count):
+            self._iterate()
+
+    def snapshot(self) -> None:
+        """Writes a snapshot now.
+
+        Raises:
+            CheckError: The weights are no numbers any more.
+            DataError: It cannot be written.
+        """
+        self._snapshot()
+
     def _iterate(self) -> None:
         solver = self._solver
         if self._is_test_due() and (solver.iteration > 0 or self._parameters.test_initialization):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from caffeflow.engine.net import Net
 from caffeflow.engine.parameters import FlatParameters
-from caffeflow.engine.policies import LearningRate
+from caffeflow.engine.policies import LearningRate, Rate
 from caffeflow.engine.training import Feeds, Result
 from caffeflow.engine.updates import Clipped, Update
 from caffeflow.errors import CheckError
@@ -123,6 +123,7 @@ class Solver:
         executor: Runs it.
         channels_last: The memory order of 4-D weights; that of the executor.
         reduce: Called with the flat gradient between backward and clipping.
+        on_start: Called in each iteration once the gradients are cleared.
 
     Raises:
         NetError: A field that Caffe would refuse.
@@ -136,6 +137,7 @@ class Solver:
         *,
         channels_last: bool = False,
         reduce: Reduce | None = None,
+        on_start: Callable[[], None] | None = None,
     ) -> None:
         self.net: Final = net
         self.executor: Final = executor
@@ -147,6 +149,7 @@ class Solver:
         self._iter_size: Final = parameters.iter_size
         self._display: Final = parameters.display
         self._reduce: Final = reduce
+        self._on_start: Final = on_start
 
     def step(self, next_feeds: NextFeeds) -> Iteration:
         """Does one iteration.
@@ -155,15 +158,15 @@ class Solver:
             NonFiniteLossError: Before anything is updated.
         """
         self.flat.grad.zero_()
+        if self._on_start is not None:
+            self._on_start()
         loss, batches, result = self._accumulate(next_feeds)
         if not math.isfinite(loss):
             raise NonFiniteLossError(loss, self.iteration, batches)
         smoothed = self.smoothed.add(loss)
         if self._reduce is not None:
             self._reduce(self.flat.grad)
-        rate = self.rate.at(self.iteration, smoothed, display=self.is_displayed)
-        clipped = self.update.clip()
-        self.update.apply(rate.value, self.iteration)
+        rate, clipped = self.apply_update()
         done = Iteration(
             number=self.iteration,
             loss=loss,
@@ -175,6 +178,13 @@ class Solver:
         )
         self.iteration += 1
         return done
+
+    def apply_update(self) -> tuple[Rate, Clipped | None]:
+        """Moves the weights by the gradients as they are; counting the iteration is the caller's."""
+        rate = self.rate.at(self.iteration, self.smoothed.value, display=self.is_displayed)
+        clipped = self.update.clip()
+        self.update.apply(rate.value, self.iteration)
+        return rate, clipped
 
     @property
     def is_displayed(self) -> bool:

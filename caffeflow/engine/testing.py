@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ from caffeflow.engine.detection import ROW, Detected, NewTally
 from caffeflow.engine.lines import Element, LogLine
 from caffeflow.engine.net import Net
 from caffeflow.engine.solver import NextFeeds
-from caffeflow.engine.training import FusedExecutor
+from caffeflow.engine.training import Feeds, Result
 from caffeflow.errors import NetError
 from caffeflow.layers.params import dims
 
@@ -40,6 +40,19 @@ class TestScores:
     detected: tuple[Detected, ...] = ()
 
 
+class Forward(Protocol):
+    """What runs a net to test forward."""
+
+    @property
+    def net(self) -> Net:
+        """The net."""
+        ...
+
+    def forward(self, feeds: Feeds) -> Result:
+        """Runs it on one batch."""
+        ...
+
+
 class TestPass:
     """A net to test and where its batches come from.
 
@@ -57,7 +70,7 @@ class TestPass:
 
     def __init__(
         self,
-        executor: FusedExecutor,
+        executor: Forward,
         next_feeds: NextFeeds,
         *,
         iterations: int,

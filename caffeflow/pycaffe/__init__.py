@@ -5,6 +5,8 @@ The one rule to know: names and behaviour are those of BVLC's pycaffe; docs/pyca
 
 from __future__ import annotations
 
+from caffeflow.pycaffe import io as io
+from caffeflow.pycaffe import proto as proto
 from caffeflow.pycaffe.mode import TEST as TEST
 from caffeflow.pycaffe.mode import TRAIN as TRAIN
 from caffeflow.pycaffe.mode import init_log as init_log
@@ -15,3 +17,14 @@ from caffeflow.pycaffe.mode import set_mode_cpu as set_mode_cpu
 from caffeflow.pycaffe.mode import set_mode_gpu as set_mode_gpu
 from caffeflow.pycaffe.mode import set_random_seed as set_random_seed
 from caffeflow.pycaffe.net import Net as Net
+from caffeflow.pycaffe.net_spec import NetSpec as NetSpec
+from caffeflow.pycaffe.net_spec import layers as layers
+from caffeflow.pycaffe.net_spec import params as params
+from caffeflow.pycaffe.net_spec import to_proto as to_proto
+from caffeflow.pycaffe.solver import AdaDeltaSolver as AdaDeltaSolver
+from caffeflow.pycaffe.solver import AdaGradSolver as AdaGradSolver
+from caffeflow.pycaffe.solver import AdamSolver as AdamSolver
+from caffeflow.pycaffe.solver import NesterovSolver as NesterovSolver
+from caffeflow.pycaffe.solver import RMSPropSolver as RMSPropSolver
+from caffeflow.pycaffe.solver import SGDSolver as SGDSolver
+from caffeflow.pycaffe.solver import get_solver as get_solver

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.native import NativeCaffe, Report
-from tests.support.pycaffe_nets import SCRIPTS, run_script, write_nets
+from tests.support.pycaffe_nets import SCRIPTS, run_script, write_nets, write_solver
 
 pytestmark = pytest.mark.native
 
@@ -42,3 +42,31 @@ def test_a_script_that_uses_nets(
     count, worst = compare(theirs, ours)
     assert count == 27
     report("pycaffe: a script that uses nets", f"{count} results, worst error {worst:.1e}")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        'type: "SGD" momentum: 0.9',
+        'type: "Nesterov" momentum: 0.9',
+        'type: "AdaGrad" delta: 0.01',
+        'type: "RMSProp" rms_decay: 0.9 delta: 0.01',
+        'type: "AdaDelta" momentum: 0.9 delta: 0.01',
+        'type: "Adam" momentum: 0.9 momentum2: 0.99 delta: 0.01',
+    ],
+    ids=lambda rule: rule.split('"')[1],
+)
+def test_a_script_that_uses_solvers(
+    rule: str, caffe: NativeCaffe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: Report
+) -> None:
+    folders = tmp_path / "theirs", tmp_path / "ours"
+    for folder in folders:
+        folder.mkdir()
+        write_solver(folder, rule)
+    theirs, ours = (folder / "out.npz" for folder in folders)
+    caffe.run("python", SCRIPTS / "use_solver.py", "solver.prototxt", theirs, cwd=folders[0])
+    monkeypatch.chdir(folders[1])
+    run_script("use_solver.py", ["solver.prototxt", ours], monkeypatch)
+    count, worst = compare(theirs, ours)
+    assert count == 31
+    report(f"pycaffe: a script that uses solvers, {rule}", f"{count} results, worst error {worst:.1e}")

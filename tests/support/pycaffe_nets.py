@@ -43,6 +43,32 @@ layer {{ name: "prob" type: "Softmax" bottom: "b" top: "prob" }}
 """The same layers without losses; its TanH works in place."""
 
 
+SOLVED_NET: Final = """name: "solved"
+layer { name: "data" type: "DummyData" top: "data" top: "target" dummy_data_param {
+  shape { dim: 5 dim: 3 } shape { dim: 5 dim: 2 } data_filler { type: "constant" } } }
+layer { name: "hidden" type: "InnerProduct" bottom: "data" top: "hidden" param { lr_mult: 1 } param { lr_mult: 2 }
+  inner_product_param { num_output: 7 weight_filler { type: "xavier" } } }
+layer { name: "tanh" type: "TanH" bottom: "hidden" top: "hidden" }
+layer { name: "out" type: "InnerProduct" bottom: "hidden" top: "out"
+  inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "EuclideanLoss" bottom: "out" bottom: "target" top: "loss" }
+"""
+"""A smooth net whose data a script writes."""
+
+SOLVER: Final = """net: "solved.prototxt" base_lr: 0.1 lr_policy: "inv" gamma: 0.01 power: 0.75 weight_decay: 0.01
+max_iter: 9 test_iter: 2 test_interval: 4 display: 2 snapshot_prefix: "made" snapshot_after_train: false
+iter_size: 2 solver_mode: CPU
+"""
+
+
+def write_solver(folder: Path, more: str = "momentum: 0.9") -> Path:
+    """Writes a solver and its net, and returns the solver's path."""
+    (folder / "solved.prototxt").write_text(SOLVED_NET)
+    path = folder / "solver.prototxt"
+    path.write_text(SOLVER + more)
+    return path
+
+
 def write_nets(folder: Path) -> tuple[Path, Path]:
     """Writes both nets and returns their paths."""
     paths = folder / "train.prototxt", folder / "deploy.prototxt"
