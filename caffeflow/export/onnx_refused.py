@@ -32,6 +32,7 @@ REFUSED: Final[dict[str, str]] = {
     "Filter": "makes as many rows as its values say, which no shape can hold; export the net without it",
     "Im2col": "lays out windows, for which ONNX has no operator; write the Convolution that reads them",
     "HDF5Output": "writes a file; remove the layer",
+    "SPP": "pools a pyramid, for which ONNX has no operator; write a Pooling layer a level, and Concat",
     "DummyData": "makes its values up; write an Input layer in its place",
     "MemoryData": "is filled by a program; write an Input layer in its place",
 }

@@ -28,6 +28,7 @@ from caffeflow.layers import label_losses as label_losses
 from caffeflow.layers import losses as losses
 from caffeflow.layers import lrn as lrn
 from caffeflow.layers import multibox_loss as multibox_loss
+from caffeflow.layers import mvn as mvn
 from caffeflow.layers import normalize as normalize
 from caffeflow.layers import parameter as parameter
 from caffeflow.layers import permute as permute
@@ -41,4 +42,5 @@ from caffeflow.layers import selection as selection
 from caffeflow.layers import silence as silence
 from caffeflow.layers import smooth_l1 as smooth_l1
 from caffeflow.layers import softmax as softmax
+from caffeflow.layers import spp as spp
 from caffeflow.layers import tile as tile

@@ -1,11 +1,13 @@
-"""Pooling: the maximum or the average over a sliding window.
+"""Pooling: the maximum, the average or a drawn value over a sliding window.
 
 Where Caffe differs from what frameworks do today:
   * sizes round up (unless round_mode is FLOOR), and the last window is clipped only where there is padding;
   * the division that is rounded is done in float32;
   * an average divides by the window's area within the padded image, not by the kernel's area;
   * a window that lies wholly beyond the image (stride larger than kernel) yields -FLT_MAX, or 0 / area; for
-    such a maximum Caffe's backward writes outside the gradient, here there is none.
+    such a maximum Caffe's backward writes outside the gradient, here there is none;
+  * STOCHASTIC draws a value of the window in TRAIN, as often as its share of the window's sum, and weighs
+    all of them by that share in TEST; it takes no padding, and Caffe has it on a GPU only.
 """
 
 from __future__ import annotations
@@ -21,7 +23,13 @@ from caffeflow.layers.params import Pair, dims, read_pair
 from caffeflow.layers.spec import LayerSpec, Shape, register
 from caffeflow.proto.caffe_pb2 import LayerParameter, PoolingParameter
 
-Method = Literal["MAX", "AVE"]
+Method = Literal["MAX", "AVE", "STOCHASTIC"]
+
+_METHODS: dict[int, Method] = {
+    PoolingParameter.MAX: "MAX",
+    PoolingParameter.AVE: "AVE",
+    PoolingParameter.STOCHASTIC: "STOCHASTIC",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +57,9 @@ class PoolingParams:
         stride = read_pair(param, "stride", half="stride") or (1, 1)
         pad = read_pair(param, "pad", half="pad") or (0, 0)
         _check(param, kernel, stride, pad)
-        method: Method = "MAX" if param.pool == PoolingParameter.MAX else "AVE"
-        if method == "AVE" and len(layer.top) > 1:
-            raise NetError(f"AVE pooling makes 1 top, found {len(layer.top)}; only MAX has a second one")
+        method = method_of(param.pool)
+        if method != "MAX" and len(layer.top) > 1:
+            raise NetError(f"{method} pooling makes 1 top, found {len(layer.top)}; only MAX has a second one")
         return cls(
             method=method,
             kernel=kernel,
@@ -66,9 +74,23 @@ class PoolingParams:
         return self.kernel or (bottom[2], bottom[3])
 
 
+def method_of(pool: int) -> Method:
+    """Returns the method that a number of the enum `PoolMethod` stands for."""
+    return _METHODS[pool]
+
+
+def check_window(method: Method, kernel: Pair, pad: Pair) -> None:
+    """Raises a NetError for padding that a pooling cannot have."""
+    if method == "STOCHASTIC" and any(pad):
+        raise NetError(f"STOCHASTIC pooling takes no padding, found pad {pad}; only MAX and AVE do")
+    for axis, name in enumerate(("h", "w")):
+        if pad[axis] >= kernel[axis]:
+            raise NetError(
+                f"pad {pad[axis]} along {name} must be smaller than the kernel, which is {kernel[axis]}"
+            )
+
+
 def _check(param: PoolingParameter, kernel: Pair | None, stride: Pair, pad: Pair) -> None:
-    if param.pool == PoolingParameter.STOCHASTIC:
-        raise NetError("pool: STOCHASTIC is not run by the embedded engine; use MAX or AVE")
     if param.global_pooling:
         if kernel:
             raise NetError("global_pooling is true and a kernel size is given; give one or the other")
@@ -85,10 +107,7 @@ def _check(param: PoolingParameter, kernel: Pair | None, stride: Pair, pad: Pair
             )
         if stride[axis] < 1:
             raise NetError(f"stride is 0 along {name} in pooling_param; it must be at least 1")
-        if pad[axis] >= kernel[axis]:
-            raise NetError(
-                f"pad {pad[axis]} along {name} must be smaller than the kernel, which is {kernel[axis]}"
-            )
+    check_window(method_of(param.pool), kernel, pad)
 
 
 def shapes(params: PoolingParams, bottoms: Sequence[Shape]) -> list[Shape]:
@@ -126,6 +145,6 @@ register(
         tops=(1, 2),
         read=PoolingParams.read,
         shapes=shapes,
-        note="MAX and AVE; STOCHASTIC is refused",
+        note="STOCHASTIC runs on any device; Caffe has it on a GPU only",
     )
 )

@@ -13,9 +13,7 @@ _VIDEO: Final = (
 UNSUPPORTED: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
-            "MVN",
             "Python",
-            "SPP",
             "WindowData",
         ),
         _LATER,

@@ -171,7 +171,7 @@ def _word(facts: LayerFacts) -> str:
 
 
 def _pooling(facts: LayerFacts, params: PoolingParams) -> str:
-    method = "max" if params.method == "MAX" else "average"
+    method = {"MAX": "max", "AVE": "average", "STOCHASTIC": "stochastic"}[params.method]
     if params.kernel is None:
         return f"{method} pooling of the whole plane"
     stride = "" if set(params.stride) == {1} else f", stride {_shortest(params.stride)}"

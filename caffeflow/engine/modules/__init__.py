@@ -28,6 +28,7 @@ from caffeflow.engine.modules import label_losses as label_losses
 from caffeflow.engine.modules import losses as losses
 from caffeflow.engine.modules import lrn as lrn
 from caffeflow.engine.modules import multibox_loss as multibox_loss
+from caffeflow.engine.modules import mvn as mvn
 from caffeflow.engine.modules import normalize as normalize
 from caffeflow.engine.modules import parameter as parameter
 from caffeflow.engine.modules import permute as permute
@@ -41,4 +42,5 @@ from caffeflow.engine.modules import selection as selection
 from caffeflow.engine.modules import silence as silence
 from caffeflow.engine.modules import smooth_l1 as smooth_l1
 from caffeflow.engine.modules import softmax as softmax
+from caffeflow.engine.modules import spp as spp
 from caffeflow.engine.modules import tile as tile

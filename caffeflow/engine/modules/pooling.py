@@ -16,7 +16,7 @@ from torch import Tensor
 
 from caffeflow.engine.modules.registry import LayerModule, Setup, module
 from caffeflow.layers.params import Pair
-from caffeflow.layers.pooling import PoolingParams
+from caffeflow.layers.pooling import PoolingParams, shapes
 
 _LOWEST: Final = torch.finfo(torch.float32).min
 """Caffe's -FLT_MAX: the maximum over a window with nothing in it."""
@@ -24,30 +24,49 @@ _LOWEST: Final = torch.finfo(torch.float32).min
 
 @module("Pooling")
 class Pooling(LayerModule):
-    """Maximum or average over a sliding window."""
+    """Maximum, average or drawn value over a sliding window."""
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         self.params: PoolingParams = setup.params
+        self.generator = setup.generator
+        self.draws = setup.is_training
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Returns the pooled planes, and the places of the maxima where they are a top."""
-        # x: (N, C, H, W) -> (N, C, OH, OW)
-        if self.params.method == "AVE" and self.params.kernel is None:
-            return x.mean(dim=(2, 3), keepdim=True)
-        bottom = tuple(x.shape)
-        (_, _, *out), *_ = self.spec.shapes(self.params, [bottom])
-        windows = _Windows(
-            size=(bottom[2], bottom[3]),
-            out=(out[0], out[1]),
-            kernel=self.params.window(bottom),
-            stride=self.params.stride,
-            pad=self.params.pad,
-            round_up=self.params.round_up,
-        )
-        if self.params.method == "AVE":
-            return windows.averages(x)
-        return windows.maxima(x) if self.params.tops < 2 else windows.maxima_and_places(x)
+        tops = pool(self.params, x, draws=self.draws, generator=self.generator)
+        return tops[0] if len(tops) == 1 else tops
+
+
+def pool(
+    params: PoolingParams, x: Tensor, *, draws: bool, generator: torch.Generator | None
+) -> tuple[Tensor, ...]:
+    """Returns the pooled planes, and the places of the maxima where they are a top.
+
+    Args:
+        params: The pooling.
+        x: The planes.
+        draws: STOCHASTIC pooling draws, as in TRAIN; otherwise it weighs.
+        generator: Where it draws from; None: torch's default for the device.
+    """
+    # x: (N, C, H, W) -> (N, C, OH, OW)
+    if params.method == "AVE" and params.kernel is None:
+        return (x.mean(dim=(2, 3), keepdim=True),)
+    bottom = tuple(x.shape)
+    (_, _, *out), *_ = shapes(params, [bottom])
+    windows = _Windows(
+        size=(bottom[2], bottom[3]),
+        out=(out[0], out[1]),
+        kernel=params.window(bottom),
+        stride=params.stride,
+        pad=params.pad,
+        round_up=params.round_up,
+    )
+    if params.method == "STOCHASTIC":
+        return (windows.drawn(x, generator) if draws else windows.weighed(x),)
+    if params.method == "AVE":
+        return (windows.averages(x),)
+    return (windows.maxima(x),) if params.tops < 2 else windows.maxima_and_places(x)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +102,40 @@ class _Windows:
         inside = (row >= 0) & (row < self.size[0]) & (column >= 0) & (column < self.size[1])
         place = torch.where(inside, row * self.size[1] + column, -1)
         return largest, place.to(torch.promote_types(x.dtype, torch.float32))
+
+    def drawn(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Returns a value of each window: the first at which the running sum reaches a share drawn of all."""
+        rows, columns = (
+            windows.unfold(0, kernel, stride)
+            for windows, kernel, stride in zip(self._places(x), self.kernel, self.stride, strict=True)
+        )
+        inside = (rows[:, None, :, None] & columns[None, :, None, :]).flatten(2)
+        padded = self._padded(x, 0.0)
+        windows = padded.unfold(2, self.kernel[0], self.stride[0]).unfold(3, self.kernel[1], self.stride[1])
+        values = windows.flatten(4)
+        running = values.detach().cumsum(-1)
+        share = running[..., -1:].new_empty(running[..., -1:].shape).uniform_(generator=generator)
+        reached = (running >= share * running[..., -1:]) & inside
+        # Caffe: leaves the top as it was where rounding, or a negative sum, lets nothing reach the share
+        # (pooling_layer.cu); here it is then the window's first value.
+        return values.gather(-1, reached.to(torch.uint8).argmax(-1, keepdim=True)).squeeze(-1)
+
+    def weighed(self, x: Tensor) -> Tensor:
+        """Returns the average of each window's values, each weighed by itself; 0 where they sum to none."""
+        padded = self._padded(x, 0.0)
+        total, squares = (
+            F.avg_pool2d(values, self.kernel, self.stride, divisor_override=1)
+            for values in (padded, padded.square())
+        )
+        is_positive = total > 0
+        return torch.where(is_positive, squares / torch.where(is_positive, total, 1), 0)
+
+    def _places(self, x: Tensor) -> list[Tensor]:
+        """Returns, for each axis of the padded planes, which places are of the image."""
+        return [
+            torch.arange((out - 1) * stride + kernel, device=x.device) < size
+            for size, out, kernel, stride, _ in self._axes()
+        ]
 
     def _torch_agrees(self) -> bool:
         for size, out, kernel, stride, pad in self._axes():

@@ -16,6 +16,7 @@ from caffeflow.export.onnx_layers import dropout as dropout
 from caffeflow.export.onnx_layers import eltwise as eltwise
 from caffeflow.export.onnx_layers import inner_product as inner_product
 from caffeflow.export.onnx_layers import lrn as lrn
+from caffeflow.export.onnx_layers import mvn as mvn
 from caffeflow.export.onnx_layers import normalize as normalize
 from caffeflow.export.onnx_layers import parameter as parameter
 from caffeflow.export.onnx_layers import permute as permute

@@ -67,6 +67,8 @@ class Windows:
 def write_pooling(layer: OnnxLayer) -> None:
     """One of ONNX's poolings over the same windows."""
     params: PoolingParams = layer.params
+    if params.method == "STOCHASTIC":
+        layer.refuse("ONNX has no stochastic pooling; use pool: AVE or MAX")
     if params.kernel is None and params.tops < 2:
         layer.add("GlobalMaxPool" if params.method == "MAX" else "GlobalAveragePool", layer.bottoms[0])
         return

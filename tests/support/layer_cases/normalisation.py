@@ -1,11 +1,11 @@
-"""Battery cases of LRN, BatchNorm, Scale, Bias and Dropout."""
+"""Battery cases of LRN, MVN, BatchNorm, Scale, Bias and Dropout."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tests.support.layer_battery import Case
-from tests.support.oracles import batch_norm, lrn, scale_bias
+from tests.support.oracles import batch_norm, lrn, mvn, scale_bias
 
 SHAPE = (2, 3, 5, 7)
 
@@ -164,4 +164,27 @@ DROPOUT = [
     dropout_case("ratio-0", "TRAIN", "dropout_ratio: 0", lambda x: x),
 ]
 
-CASES = [*LRN, *BATCH_NORM, *SCALE, *DROPOUT]
+
+def mvn_case(name, settings, bottom, *, divides=True, **arguments):
+    def gradient(xs, _blobs, diffs):
+        return [mvn.mvn_gradient(xs[0], diffs[0], **arguments)]
+
+    return Case(
+        id=f"mvn-{name}",
+        prototxt=f'type: "MVN" mvn_param {{ {settings} }}',
+        bottoms=[bottom],
+        oracle=lambda xs, _: mvn.mvn(xs[0], divides=divides, **arguments),
+        gradient=gradient if divides else "numeric",
+    )
+
+
+MVN = [
+    mvn_case("planes", "", SHAPE),
+    mvn_case("images", "across_channels: true", SHAPE, across=True),
+    mvn_case("means-only", "normalize_variance: false", SHAPE, divides=False),
+    mvn_case("large-eps", "eps: 0.5", SHAPE, eps=0.5),
+    mvn_case("rows", "across_channels: true", (3, 7), across=True),
+    mvn_case("one-value-everywhere", "eps: 0.25", np.full((2, 3, 5, 7), 2.0), eps=0.25),
+]
+
+CASES = [*LRN, *MVN, *BATCH_NORM, *SCALE, *DROPOUT]

@@ -1,13 +1,17 @@
-"""Battery cases of Pooling; the sweep over sizes stands in test_pooling_module.py."""
+"""Battery cases of Pooling and SPP; the sweep over sizes stands in test_pooling_module.py."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from tests.support.layer_battery import Case
-from tests.support.oracles.pooling import average, maximum
+from tests.support.oracles.pooling import average, maximum, pyramid, weighed
 
 
 def case(name, settings, bottom, *, tops=1, **arguments):
     def oracle(values, _blobs):
+        if "STOCHASTIC" in settings:
+            return weighed(values[0], **arguments)
         if "AVE" in settings:
             return average(values[0], **arguments)
         return maximum(values[0], **arguments)[:tops]
@@ -40,7 +44,7 @@ ODD = {"kernel": (3, 2), "stride": (2, 1)}
 # The third window along w would begin at 8, with 6 columns there.
 BEYOND = {"kernel": (3, 1), "stride": (2, 4)}
 
-CASES = [
+POOLING = [
     case("max-h-and-w", HW, (2, 3, 7, 5), **ODD),
     case("max-padded", f"{HW} pad_h: 1 pad_w: 1", (2, 3, 7, 5), **ODD, pad=(1, 1)),
     case("max-partial-window", "kernel_size: 3 stride: 2", (2, 3, 6, 7), kernel=(3, 3), stride=(2, 2)),
@@ -93,3 +97,40 @@ CASES = [
     ),
     case("ave-global", "pool: AVE global_pooling: true", (2, 3, 5, 7), kernel=(5, 7)),
 ]
+
+# None is negative, as after a ReLU.
+RECTIFIED = np.maximum(np.random.default_rng(5).standard_normal((2, 3, 7, 5)), 0) + 0.125
+
+STOCHASTIC = [
+    case("stochastic-test", f"pool: STOCHASTIC {HW}", RECTIFIED, **ODD),
+    case(
+        "stochastic-test-partial",
+        "pool: STOCHASTIC kernel_size: 3 stride: 2",
+        RECTIFIED[:, :, :6, :4],
+        kernel=(3, 3),
+        stride=(2, 2),
+    ),
+    case("stochastic-test-global", "pool: STOCHASTIC global_pooling: true", RECTIFIED, kernel=(7, 5)),
+]
+
+
+def spp(name, settings, bottom, *, height, average_of=False):
+    def pool(x, **window):
+        return average(x, **window) if average_of else maximum(x, **window)[0]
+
+    return Case(
+        id=f"spp-{name}",
+        prototxt=f'type: "SPP" spp_param {{ {settings} }}',
+        bottoms=[bottom],
+        oracle=lambda xs, _: pyramid(xs[0], height=height, pool=pool),
+    )
+
+
+SPP = [
+    spp("one-level", "pyramid_height: 1", (2, 3, 5, 7), height=1),
+    spp("two-levels", "pyramid_height: 2", (2, 3, 5, 7), height=2),
+    spp("three-levels", "pyramid_height: 3", (2, 3, 11, 13), height=3),
+    spp("averages", "pyramid_height: 3 pool: AVE", (2, 3, 13, 11), height=3, average_of=True),
+]
+
+CASES = [*POOLING, *STOCHASTIC, *SPP]

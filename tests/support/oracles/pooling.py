@@ -60,6 +60,55 @@ def maximum(x, *, kernel, stride=(1, 1), pad=(0, 0), floor=False):
     return y, mask
 
 
+def weighed(x, *, kernel, stride=(1, 1), floor=False):
+    """The values' average with themselves as weights, as STOCHASTIC has it in TEST; 0 where they sum to none."""
+    y, cells = _out(x, windows(x.shape, kernel=kernel, stride=stride, pad=(0, 0), floor=floor))
+    height, width = x.shape[2:]
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            for oh, ow, (top, bottom, left, right) in cells:
+                total = squares = 0.0
+                for h in range(top, min(bottom, height)):
+                    for w in range(left, min(right, width)):
+                        total += x[n, c, h, w]
+                        squares += x[n, c, h, w] ** 2
+                y[n, c, oh, ow] = squares / total if total > 0 else 0.0
+    return y
+
+
+def drawn(x, shares, *, kernel, stride=(1, 1), floor=False):
+    """The first value of a window where the running sum reaches the share of its sum; and its place."""
+    y, cells = _out(x, windows(x.shape, kernel=kernel, stride=stride, pad=(0, 0), floor=floor))
+    places = np.zeros(y.shape, int)
+    height, width = x.shape[2:]
+    for n in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            for oh, ow, (top, bottom, left, right) in cells:
+                spots = [
+                    (h, w) for h in range(top, min(bottom, height)) for w in range(left, min(right, width))
+                ]
+                limit = shares[n, c, oh, ow] * sum(x[n, c, h, w] for h, w in spots)
+                running = 0.0
+                for h, w in spots:
+                    running += x[n, c, h, w]
+                    if running >= limit:
+                        y[n, c, oh, ow], places[n, c, oh, ow] = x[n, c, h, w], h * width + w
+                        break
+    return y, places
+
+
+def pyramid(x, *, height, pool):
+    """The values of all levels of an SPP: 2^i windows along each axis, padded where the size is no multiple."""
+    levels = []
+    for bins in (2**level for level in range(height)):
+        kernel = tuple(math.ceil(size / bins) for size in x.shape[2:])
+        pad = tuple((k * bins - size + 1) // 2 for k, size in zip(kernel, x.shape[2:], strict=True))
+        levels.append(pool(x, kernel=kernel, stride=kernel, pad=pad))
+    if height == 1:
+        return levels[0]
+    return np.concatenate([level.reshape(len(x), -1) for level in levels], axis=1)
+
+
 def average(x, *, kernel, stride=(1, 1), pad=(0, 0), floor=False):
     """The averages: padding counts in the divisor, what lies beyond the padding does not."""
     y, cells = _out(x, windows(x.shape, kernel=kernel, stride=stride, pad=pad, floor=floor))

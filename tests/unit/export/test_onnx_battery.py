@@ -53,7 +53,8 @@ FILES = (
     structure,
 )
 CASES = [case for file in FILES for case in file.CASES]
-WRITTEN = [case for case in CASES if case.type in WRITERS and case.type != "Silence"]  # which has no top
+NO_ONNX = ("silence", "pooling-stochastic")  # the one has no top, the other no operator
+WRITTEN = [case for case in CASES if case.type in WRITERS and not case.id.startswith(NO_ONNX)]
 
 # DetectionOutput is cut off where PriorBoxes stand before it: test_detection_heads.py.
 REFUSED_CASES = [
@@ -66,21 +67,21 @@ REFUSED_CASES = [
 def test_every_layer_type_is_written_or_refused_with_a_reason() -> None:
     assert set(WRITERS).isdisjoint(REFUSED)
     assert set(WRITERS) | set(REFUSED) | {"Input"} == set(SPECS)
-    assert (len(WRITERS), len(REFUSED)) == (43, 24)
+    assert (len(WRITERS), len(REFUSED)) == (44, 25)
     assert all(reason for reason in REFUSED.values())
 
 
 def test_every_type_written_has_cases() -> None:
     counts = Counter(case.type for case in WRITTEN)
     assert set(counts) == set(WRITERS) - {"Silence"}
-    assert len(WRITTEN) == 189
+    assert len(WRITTEN) == 195
 
 
 def test_the_list_of_families_is_the_folder() -> None:
     folder = Path(onnx_layers.__file__).parent
     listed = {name for name, value in vars(onnx_layers).items() if isinstance(value, ModuleType)}
     assert listed == {path.stem for path in folder.glob("*.py")} - {"__init__"}
-    assert len(listed) == 23
+    assert len(listed) == 24
 
 
 def test_a_type_has_one_writer() -> None:

@@ -30,6 +30,12 @@ def test_dropout_in_a_phase_of_its_own_is_refused() -> None:
         export(DATA + layer("drop", "Dropout", "data", "drop", "phase: TRAIN"))
 
 
+def test_a_drawn_value_is_refused() -> None:
+    drawn = layer("pool", "Pooling", "data", "pool", "pooling_param { pool: STOCHASTIC kernel_size: 2 }")
+    with pytest.raises(UnsupportedLayerError, match=r"layer 'pool': .*stochastic pooling.*AVE or MAX"):
+        export(DATA + drawn)
+
+
 @pytest.mark.parametrize(
     ("behind", "why"),
     [
@@ -43,8 +49,9 @@ def test_dropout_in_a_phase_of_its_own_is_refused() -> None:
         ),
         (layer("l", "Slice", "data", "y z", "slice_param { axis: 0 slice_point: 1 }"), "it cuts the batch"),
         (layer("l", "ArgMax", "data", "y", "argmax_param { axis: 0 }"), "it looks along the batch"),
+        (layer("l", "Crop", "data data", "y", "crop_param { axis: 0 }"), "it cuts the batch"),
     ],
-    ids=["reshape", "inner product", "slice", "argmax"],
+    ids=["reshape", "inner product", "slice", "argmax", "crop"],
 )
 def test_a_batch_size_that_a_layer_depends_on_cannot_be_left_open(behind: str, why: str) -> None:
     assert_same(DATA + behind)

@@ -148,7 +148,11 @@ REFUSED = [
     (POOL % "kernel_h: 3 kernel_w: 2 pad: 2", [X], ["pad 2 along w", "smaller than the kernel, which is 2"]),
     (POOL % "kernel_size: 3 global_pooling: true", [X], ["global_pooling"]),
     (POOL % "global_pooling: true pad: 1", [X], ["global_pooling", "pad"]),
-    (POOL % "kernel_size: 2 pool: STOCHASTIC", [X], ["STOCHASTIC"]),
+    (POOL % "kernel_size: 3 pad_h: 0 pad_w: 1 pool: STOCHASTIC", [X], ["STOCHASTIC", "no padding", "(0, 1)"]),
+    ('type: "SPP"', [X], ["pyramid_height is 0"]),
+    ('type: "SPP" spp_param { pyramid_height: 2 }', [(2, 6)], ["4 axes", "2 x 6"]),
+    ('type: "SPP" spp_param { pyramid_height: 3 }', [X], ["pad 2 along w", "level of 4 x 4", "7 x 5"]),
+    ('type: "MVN"', [(2, 3, 5, 7, 11)], ["at most 4 axes"]),
     (POOL % "kernel_h: 3 kernel_w: 7", [X], ["7 along w", "only 5"]),
     (POOL % "kernel_size: 2", [(2, 3, 5)], ["4 axes", "2 x 3 x 5"]),
     ('type: "InnerProduct"', [X], ["num_output is 0"]),
@@ -253,4 +257,4 @@ def test_tops_that_do_not_fit_are_refused(layer, tops, words):
 
 
 def test_the_table_of_refusals_is_whole():
-    assert len(REFUSED) == 90
+    assert len(REFUSED) == 94

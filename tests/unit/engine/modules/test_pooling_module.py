@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.layer_battery import Case, assert_arrays_equal, run
-from tests.support.oracles.pooling import LOWEST, average, maximum
+from tests.support.layer_battery import SEED, Case, assert_arrays_equal, run
+from tests.support.oracles.pooling import LOWEST, average, drawn, maximum
 
 SIZES = [(7, 5), (6, 7), (3, 11)]
 KERNELS = [(1, 2), (2, 3), (3, 3), (3, 1)]
@@ -91,3 +91,51 @@ def test_averages_of_a_row_count_padding_but_not_what_lies_beyond(row, k, s, p, 
         oracle=lambda *_: (),
     )
     np.testing.assert_allclose(run(one.module(), [x])[0].ravel(), expected, rtol=1e-6)
+
+
+def stochastic(bottom, settings="kernel_h: 3 kernel_w: 2 stride: 2", *, phase="TRAIN"):
+    return Case(
+        id="stochastic",
+        prototxt=f'type: "Pooling" pooling_param {{ pool: STOCHASTIC {settings} }}',
+        bottoms=[bottom],
+        oracle=lambda *_: (),
+        phase=phase,
+    )
+
+
+def test_a_drawn_value_is_the_first_that_reaches_its_share_and_gets_the_gradient():
+    values = np.random.default_rng(3).uniform(0.25, 2, (2, 3, 8, 7))  # the last windows are partial ones
+    case = stochastic(values)
+    x = torch.from_numpy(case.values()[0]).double().requires_grad_()
+    top = case.module(double=True)(x)
+    assert isinstance(top, torch.Tensor)
+    generator = torch.Generator().manual_seed(SEED)
+    shares = torch.rand(top.shape, dtype=torch.float64, generator=generator).numpy()
+    expected, places = drawn(case.values()[0].astype(np.float64), shares, kernel=(3, 2), stride=(2, 2))
+    assert_arrays_equal([top.detach()], expected, tolerance=0)
+    top.sum().backward()
+    assert x.grad is not None
+    hits = np.zeros((6, 56))
+    for row, chosen in zip(hits, places.reshape(6, -1), strict=True):
+        np.add.at(row, chosen, 1)
+    np.testing.assert_array_equal(x.grad.numpy().reshape(6, -1), hits)
+
+
+def test_values_are_drawn_as_often_as_their_share_of_the_sum():
+    rows = np.tile([[1.0, 2, 0, 5]], (1, 1, 5003, 1))
+    top = stochastic(rows, "kernel_h: 1 kernel_w: 4").module()(torch.from_numpy(rows).float())
+    assert isinstance(top, torch.Tensor)
+    for value, share in ((0, 0), (1, 1 / 8), (2, 1 / 4), (5, 5 / 8)):
+        assert (top == value).float().mean().item() == pytest.approx(share, abs=0.02)
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_a_window_of_zeros_stays_zero(phase):
+    case = stochastic(np.zeros((2, 3, 5, 7)), phase=phase)
+    x = torch.zeros(2, 3, 5, 7, requires_grad=True)
+    top = case.module()(x)
+    assert isinstance(top, torch.Tensor)
+    assert not top.any()
+    top.sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
