@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from caffeflow.pycaffe import io as io
 from caffeflow.pycaffe import proto as proto
+from caffeflow.pycaffe.classifier import Classifier as Classifier
+from caffeflow.pycaffe.detector import Detector as Detector
 from caffeflow.pycaffe.mode import TEST as TEST
 from caffeflow.pycaffe.mode import TRAIN as TRAIN
 from caffeflow.pycaffe.mode import init_log as init_log

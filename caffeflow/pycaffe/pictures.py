@@ -19,6 +19,7 @@ from caffeflow.errors import DataError
 from caffeflow.pycaffe.resampling import resize_centred, resize_cornered
 
 Image = NDArray[np.float32]
+Dims = Sequence[int] | NDArray[Any]  # height, width
 
 _LUMA: Final = np.array([0.2125, 0.7154, 0.0721])  # scikit-image's, for RGB; JPEG's differ
 
@@ -42,7 +43,7 @@ def load_image(filename: str | os.PathLike[str], color: bool = True) -> Image:
     return (rgb if color else (rgb @ _LUMA)[:, :, np.newaxis]).astype(np.float32)
 
 
-def resize_image(im: NDArray[Any], new_dims: Sequence[int], interp_order: int = 1) -> Image:
+def resize_image(im: NDArray[Any], new_dims: Dims, interp_order: int = 1) -> Image:
     """Returns a picture (H, W, K) at (height, width) `new_dims`.
 
     One and three channels are resized by scikit-image's rule, any others by scipy's (resampling.py).
@@ -60,7 +61,7 @@ def resize_image(im: NDArray[Any], new_dims: Sequence[int], interp_order: int = 
     return resize_centred(im, height, width, order=interp_order, outside=least).astype(np.float32)
 
 
-def oversample(images: Sequence[NDArray[Any]], crop_dims: Sequence[int]) -> Image:
+def oversample(images: Sequence[NDArray[Any]] | NDArray[Any], crop_dims: Dims) -> Image:
     """Returns ten crops of each picture: four corners, the middle, and the same mirrored, (10 N, h, w, K).
 
     Args:

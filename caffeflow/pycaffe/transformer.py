@@ -124,3 +124,26 @@ class Transformer:
         if in_ not in self.inputs:
             raise ValueError(f"{in_} is not one of the net inputs: {', '.join(self.inputs)}")
         return tuple(self.inputs[in_])
+
+
+def picture_transformer(
+    in_: str,
+    shape: Sequence[int],
+    *,
+    mean: Array | None,
+    input_scale: float | None,
+    raw_scale: float | None,
+    channel_swap: Sequence[int] | None,
+) -> Transformer:
+    """Returns a transformer of pictures (H, W, K) for one input, with those settings that are given."""
+    transformer = Transformer({in_: shape})
+    transformer.set_transpose(in_, (2, 0, 1))
+    if mean is not None:
+        transformer.set_mean(in_, mean)
+    if input_scale is not None:
+        transformer.set_input_scale(in_, input_scale)
+    if raw_scale is not None:
+        transformer.set_raw_scale(in_, raw_scale)
+    if channel_swap is not None:
+        transformer.set_channel_swap(in_, channel_swap)
+    return transformer
