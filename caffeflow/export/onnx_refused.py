@@ -25,7 +25,7 @@ REFUSED: Final[dict[str, str]] = {
         _LOSS,
     ),
     **dict.fromkeys(("Accuracy", "DetectionEvaluate"), _SCORE),
-    **dict.fromkeys(("Data", "ImageData", "AnnotatedData", "HDF5Data"), _SOURCE),
+    **dict.fromkeys(("Data", "ImageData", "AnnotatedData", "HDF5Data", "WindowData"), _SOURCE),
     **dict.fromkeys(("RNN", "LSTM"), _STATE),
     "LSTMUnit": "is one step of an LSTM, whose state an ONNX model does not keep from step to step",
     "DetectionOutput": "is cut off at the end of a net, but here another layer reads it; remove that one",

@@ -44,3 +44,4 @@ from caffeflow.layers import smooth_l1 as smooth_l1
 from caffeflow.layers import softmax as softmax
 from caffeflow.layers import spp as spp
 from caffeflow.layers import tile as tile
+from caffeflow.layers import window_data as window_data

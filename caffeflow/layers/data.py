@@ -54,11 +54,11 @@ class ResizeRule:
         """Returns (height, width) to which a picture itself is resized, before any padding."""
         if self.mode == "WARP":
             return self.height, self.width
-        aspect, asked = _single(width / height), _single(self.width / self.height)
+        aspect, asked = single(width / height), single(self.width / self.height)
         is_width_given = aspect < asked if self.mode == "FIT_SMALL_SIZE" else aspect > asked
         if is_width_given:
-            return max(int(_single(self.width / aspect)), 1), self.width
-        return self.height, max(int(_single(aspect * self.height)), 1)
+            return max(int(single(self.width / aspect)), 1), self.width
+        return self.height, max(int(single(aspect * self.height)), 1)
 
     def size(self, height: int, width: int) -> Pair:
         """Returns (height, width) of what becomes of a picture."""
@@ -66,7 +66,7 @@ class ResizeRule:
         return self.picture_size(height, width) if is_cover else (self.height, self.width)
 
 
-def _single(value: float) -> float:
+def single(value: float) -> float:
     """Returns the nearest number of single precision."""
     (rounded,) = struct.unpack("f", struct.pack("f", value))
     return float(rounded)

@@ -14,7 +14,6 @@ UNSUPPORTED: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
             "Python",
-            "WindowData",
         ),
         _LATER,
     ),

@@ -116,6 +116,8 @@ def set_batch_size(net: NetParameter, batch_size: int) -> None:
                 layer.image_data_param.batch_size = batch_size
             case "HDF5Data":
                 layer.hdf5_data_param.batch_size = batch_size
+            case "WindowData":
+                layer.window_data_param.batch_size = batch_size
             case "MemoryData":
                 layer.memory_data_param.batch_size = batch_size
             case "Input" | "DummyData":

@@ -19,13 +19,14 @@ from caffeflow.engine.feed.records import Records
 from caffeflow.engine.feed.settings import TransformSettings, naming
 from caffeflow.engine.feed.sources import first_shape, open_hdf5, open_records
 from caffeflow.engine.feed.transformer import Transformer
+from caffeflow.engine.feed.windows import WindowBatches
 from caffeflow.errors import DataError, NetError
 from caffeflow.layers.spec import spec_for
 from caffeflow.proto.caffe_pb2 import LayerParameter
 from caffeflow.system import usable_cores
 
 _MOST_WORKERS: Final = 16
-_IMAGE_DATA_PREFETCH: Final = 4  # Caffe: of all its data layers only Data lets the file choose
+_IMAGE_PREFETCH: Final = 4  # Caffe: of all its data layers only Data lets the file choose
 
 
 def open_feed(
@@ -69,6 +70,9 @@ def open_feed(
         rows = Hdf5Batches(open_hdf5(layer), cutting, draws, shuffle=shuffle)
         return BackgroundFeed(rows, workers=1, depth=1)
     settings = TransformSettings.read(layer)
+    if layer.type == "WindowData":
+        windows = WindowBatches(params, settings, cutting, draws, layer=layer.name)
+        return BackgroundFeed(windows, workers=threads, depth=_IMAGE_PREFETCH)
     records = open_records(layer, settings, draws)
     try:
         transformer = _transformer(layer, settings, draws, phase=phase)
@@ -76,7 +80,7 @@ def open_feed(
     except (DataError, NetError):
         records.close()
         raise
-    depth = _IMAGE_DATA_PREFETCH if layer.type == "ImageData" else layer.data_param.prefetch
+    depth = _IMAGE_PREFETCH if layer.type == "ImageData" else layer.data_param.prefetch
     return BackgroundFeed(source, workers=threads, depth=max(depth, 1))
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from caffeflow.engine.modules.registry import LayerModule, module
 
 
-@module("AnnotatedData", "Data", "DummyData", "HDF5Data", "ImageData", "Input", "MemoryData")
+@module("AnnotatedData", "Data", "DummyData", "HDF5Data", "ImageData", "Input", "MemoryData", "WindowData")
 class Fed(LayerModule):
     """Takes what the feed brought, one tensor a top."""
 

@@ -45,6 +45,11 @@ CASES = [
         [(2, 3), (5,)],
     ),
     case(
+        "WindowData",
+        'window_data_param { source: "windows.txt" batch_size: 5 } transform_param { crop_size: 7 }',
+        [(5, 3, 7, 7), (5,)],
+    ),
+    case(
         "MemoryData",
         "memory_data_param { batch_size: 5 channels: 3 height: 7 width: 11 }",
         [(5, 3, 7, 11), (5,)],

@@ -93,7 +93,7 @@ def test_every_type_of_both_trees_is_known_or_refused_with_a_reason():
     assert len(BVLC) == 61
     assert len(SSD) == 10
     assert sorted([*SPECS, *UNSUPPORTED]) == sorted([*BVLC, *SSD, *DEPTHWISE])
-    assert len(UNSUPPORTED) == 3
+    assert len(UNSUPPORTED) == 2
 
 
 def test_registering_twice_raises():

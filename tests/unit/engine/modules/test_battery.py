@@ -45,14 +45,14 @@ def test_layer(case, check):
 def test_every_type_has_a_spec_a_module_and_a_case():
     tested = {case.type for case in CASES}
     assert set(SPECS) == set(MODULES) == tested
-    assert len(tested) == 70
-    assert len({case.id for case in CASES}) == len(CASES) == 363
+    assert len(tested) == 71
+    assert len({case.id for case in CASES}) == len(CASES) == 364
 
 
 @pytest.mark.parametrize(
     ("folder", "others", "count"),
     [
-        ("layers", {"__init__", "spec", "params", "inference", "unsupported", "boxes", "tf_padding"}, 39),
+        ("layers", {"__init__", "spec", "params", "inference", "unsupported", "boxes", "tf_padding"}, 40),
         (
             "engine/modules",
             {"__init__", "registry", "boxes", "nms", "pixel_boxes"}
