@@ -45,18 +45,20 @@ def _run(subject: StandaloneNet, iterations: int, log: Log) -> None:
     from caffeflow.engine.training import FusedExecutor
 
     executor = FusedExecutor(subject.net)
-    losses: list[float] = []
-    batches: list[Sequence[Element]] = []
+    loss = 0.0
+    first: Sequence[Element] = ()
+    sums: list[float] = []
     for batch in range(iterations):
         result = executor.forward(subject.next_feeds())
-        losses.append(float(result.loss))
-        batches.append(elements_of(subject.net, result.outputs))
-        for element in batches[-1]:
+        loss += float(result.loss)
+        elements = elements_of(subject.net, result.outputs)
+        if batch == 0:  # Caffe: it says how many elements the outputs have (caffe.cpp test)
+            first, sums = elements, [0.0] * len(elements)
+        for element in elements:
             log.info("caffe.cpp:304", f"Batch {batch}, {element.blob} = {number(element.value)}")
-    if not batches:
-        return
-    log.info("caffe.cpp:309", f"Loss: {number(sum(losses) / iterations)}")
-    # Caffe: as many elements as the first batch has (caffe.cpp test).
-    for column in zip(*batches, strict=False):
-        mean = Element(column[0].blob, sum(each.value for each in column) / iterations, column[0].weight)
+        for place, element in enumerate(elements[: len(first)]):
+            sums[place] += element.value
+    log.info("caffe.cpp:309", f"Loss: {number(loss / iterations if iterations > 0 else 0.0)}")
+    for element, total in zip(first, sums, strict=True):
+        mean = Element(element.blob, total / iterations, element.weight)
         log.write(LogLine("caffe.cpp:321", with_loss(mean)))

@@ -96,7 +96,6 @@ class _Training:
 
     def run(self, device: Device, requests: Requests) -> None:
         """Builds everything and trains."""
-        from caffeflow.engine.loop import Run
         from caffeflow.workflows.train_labels import check_labels
 
         parameters, log = self._parameters, self._log
@@ -107,16 +106,7 @@ class _Training:
             check_labels(session.nets)
             self._begin(session, train_net)
             log.write(lines.STARTING)
-            Run(
-                parameters,
-                session.solver,
-                next_feeds=session.next_feeds,
-                tests=session.tests,
-                snapshot_prefix=parameters.snapshot_prefix,
-                positions=lambda: None,
-                listener=Telling(log),
-                requests=requests,
-            ).solve()
+            self._solve(session, requests)
         # Caffe: the command says so after an early stop, too (caffe.cpp train).
         log.write(lines.COMMAND_DONE)
 
@@ -156,6 +146,29 @@ class _Training:
             log.write(resuming)
             restore_snapshot(snapshot, session.solver)
             log.write(restoring)
+
+    def _solve(self, session: Session, requests: Requests) -> None:
+        from caffeflow.engine.diagnosis import first_non_finite
+        from caffeflow.engine.loop import Run
+        from caffeflow.engine.solver import NonFiniteLossError
+
+        run = Run(
+            self._parameters,
+            session.solver,
+            next_feeds=session.next_feeds,
+            tests=session.tests,
+            snapshot_prefix=self._parameters.snapshot_prefix,
+            positions=lambda: None,
+            listener=Telling(self._log),
+            requests=requests,
+        )
+        try:
+            run.solve()
+        except NonFiniteLossError as error:
+            first = first_non_finite(session.solver.net, error.batches)
+            where = f"; the first bad numbers are in {first}" if first else ""
+            text = f"Check failed: {error}{where}; try a smaller base_lr, or clip_gradients"
+            raise FatalError(text, "solver.cpp:218") from None
 
 
 def _check_snapshots(parameters: SolverParameter) -> None:
