@@ -1,8 +1,9 @@
 """Made-up batches for nets whose data is not there: for timing, for calibration, for comparisons.
 
 The one rule to know: pixels are in 0 to 255 before a layer's mean and scale, with large patches and fine
-grain, so that images differ from each other after pooling too; labels are classes that the net has, and
-where boxes are read every image has some, all of the first class.
+grain, so that images differ from each other after pooling too; labels are classes that the net has, whole
+numbers that a layer looks things up by are such as it knows, and where boxes are read every image has some,
+all of the first class.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from caffeflow.engine.net import Net, NetLayer
-from caffeflow.layers.params import canonical_axis
+from caffeflow.layers.params import canonical_axis, count
 from caffeflow.layers.spec import Shape
 from caffeflow.proto.caffe_pb2 import TransformationParameter
 from caffeflow.proto.graph import Value
 
-_READ_LABELS = ("SoftmaxWithLoss", "Accuracy")
+_READ_LABELS = ("SoftmaxWithLoss", "Accuracy", "InfogainLoss")
+_READ_ROW_LABELS = ("HingeLoss", "MultinomialLogisticLoss")
 _PATCHES = 5  # patches along a side
 _GRAIN = 0.35  # share of the range that changes from pixel to pixel
 _MEAN_OF_IMAGES = 118.0  # what a mean file of photographs would hold
@@ -72,13 +74,33 @@ def _ground_truth(images: int, generator: torch.Generator) -> Tensor:
 
 
 def _classes(net: Net, value: Value) -> int:
-    """Returns how many classes the readers of a top of labels tell apart; 0 if it is no such top."""
-    found = []
-    for layer in net.layers:
-        if layer.type in _READ_LABELS and layer.facts.node.bottoms[1] == value:
-            scores = layer.facts.bottoms[0]
-            found.append(scores[canonical_axis(layer.facts.params.axis, len(scores))])
-    return min(found, default=0)
+    """Returns how many whole numbers the readers of a top tell apart; 0 if it holds something else."""
+    found = [
+        _numbers(layer, place)
+        for layer in net.layers
+        for place, bottom in enumerate(layer.facts.node.bottoms)
+        if bottom == value
+    ]
+    return min((number for number in found if number), default=0)
+
+
+def _numbers(layer: NetLayer, place: int) -> int:
+    """Returns how many whole numbers a layer tells apart in one of its bottoms; 0: it reads no such."""
+    first = layer.facts.bottoms[0]
+    if layer.type == "Embed":
+        inputs: int = layer.facts.params.input_dim
+        return inputs
+    if layer.type == "Filter":
+        return 2 if place == len(layer.facts.bottoms) - 1 else 0
+    if layer.type == "ContrastiveLoss":
+        return 2 if place == 2 else 0
+    if place != 1:
+        return 0
+    if layer.type in _READ_LABELS:
+        return first[canonical_axis(layer.facts.params.axis, len(first))]
+    if layer.type in _READ_ROW_LABELS:
+        return count(first[1:])
+    return first[0] if layer.type == "BatchReindex" else 0
 
 
 def _transform(pixels: Tensor, layer: NetLayer) -> Tensor:

@@ -89,3 +89,20 @@ def test_every_image_has_boxes_where_boxes_are_read() -> None:
         assert (low >= 0).all()
         assert (high <= 1).all()
         assert (high - low > 0.1).all()
+
+
+def test_whole_numbers_are_such_as_their_readers_know() -> None:
+    net = net_of("""
+layer { name: "in" type: "Input" top: "x" top: "rows" top: "kept" top: "words" top: "kinds" input_param {
+  shape { dim: 50 dim: 3 } shape { dim: 50 } shape { dim: 50 } shape { dim: 50 } shape { dim: 50 } } }
+layer { name: "reindex" type: "BatchReindex" bottom: "x" bottom: "rows" top: "y" }
+layer { name: "filter" type: "Filter" bottom: "x" bottom: "kept" top: "z" }
+layer { name: "embed" type: "Embed" bottom: "words" top: "e" embed_param { input_dim: 5 num_output: 3 } }
+layer { name: "loss" type: "ContrastiveLoss" bottom: "y" bottom: "e" bottom: "kinds" top: "loss" }
+layer { name: "hinge" type: "HingeLoss" bottom: "y" bottom: "kept" top: "hinge" }
+""")
+    x, rows, kept, words, kinds = synthetic_feeds(net, seed=1)["in"]
+    assert not torch.equal(x, x.round())
+    for values, known in ((rows, 50), (kept, 2), (words, 5), (kinds, 2)):
+        assert set(values.tolist()) <= set(range(known))
+        assert len(set(values.tolist())) >= min(known, 20)
