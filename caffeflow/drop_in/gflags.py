@@ -17,7 +17,7 @@ Value = str | int | bool
 
 _TRUE: Final = frozenset({"1", "t", "true", "y", "yes"})
 _FALSE: Final = frozenset({"0", "f", "false", "n", "no"})
-_INT32: Final = re.compile(r"\s*[+-]?(0[xX][0-9a-fA-F]+|[0-9]+)")
+_INT32: Final = re.compile(r"\s*[+-]?(0[xX][0-9a-fA-F]{1,20}|[0-9]{1,20})")
 _INT32_RANGE: Final = range(-(2**31), 2**31)
 _DEEPEST: Final = 20  # flag files that name each other
 
@@ -173,7 +173,7 @@ class _Reading:
             return
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: no text, or no name of a file
             self.errors["flagfile"] = f"flag file '{path}' cannot be read: {error}"
             return
         # gflags: one flag a line, with its value behind `=`; other lines are passed over.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from caffeflow.drop_in.command import run
-from caffeflow.drop_in.flags import read_flags
+from caffeflow.drop_in.flags import FLAGS, read_flags
 from caffeflow.drop_in.gflags import FlagsError
 
 
@@ -139,3 +141,25 @@ def test_version_is_the_one_that_scripts_look_for(capsys: pytest.CaptureFixture[
 def test_refused_flags_end_with_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["train", "-solver=x", "-nosuch"], {}) == 1
     assert capsys.readouterr().err == "ERROR: unknown command line flag 'nosuch'\n"
+
+
+WORDS = st.one_of(
+    st.text(max_size=20),
+    st.builds(
+        "{}{}{}{}".format,
+        st.sampled_from(["-", "--", "-no", "--no"]),
+        st.sampled_from(sorted(FLAGS)),
+        st.sampled_from(["=", ""]),
+        st.text(alphabet="0x9-tf. é\0", max_size=30),
+    ),
+)
+
+
+@given(words=st.lists(WORDS, max_size=5))
+def test_any_words_are_read_or_refused(words: list[str]) -> None:
+    try:
+        line = read_flags(words, {})
+    except FlagsError:
+        return
+    assert set(line.values) == set(FLAGS)
+    assert line.given <= set(FLAGS)

@@ -15,6 +15,7 @@ import torch
 from caffeflow.drop_in.command import run
 from caffeflow.drop_in.telling import Telling
 from caffeflow.proto.binary import read_caffemodel, read_solverstate
+from tests.support.detection_project import DetectionProject
 from tests.support.drop_in_project import SOLVER, listed, write_project
 
 PREFIX = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [a-z_]+\.[ch]pp:\d+\] ")
@@ -231,3 +232,13 @@ def test_a_log_folder_that_is_not_there_does_not_stop_a_training(
 ) -> None:
     assert any("log_dir 'nowhere': cannot be written" in line for line in train(capsys, "-log_dir=nowhere"))
     assert listed(project) >= SNAPSHOTS
+
+
+def test_boxes_are_tested_as_the_forks_solver_tests_them(capsys: pytest.CaptureFixture[str]) -> None:
+    DetectionProject('max_iter: 4 test_iter: 3 test_interval: 4 eval_type: "detection" ap_version: "11point"')
+    lines = train(capsys, solver="models/tiny/solver.prototxt")
+    assert any(re.fullmatch(r"    Test net output #0: detection_eval = [\d.e-]+", line) for line in lines)
+    assert listed(Path("models/tiny")) == {
+        "train.prototxt", "test.prototxt", "deploy.prototxt", "solver.prototxt", "tiny_iter_4.caffemodel",
+        "tiny_iter_4.solverstate",
+    }  # fmt: skip
