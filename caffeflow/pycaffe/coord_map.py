@@ -39,7 +39,7 @@ def conv_params(fn: Function) -> tuple[int, NDArray[Any], NDArray[Any], NDArray[
     settings = fn.params.get("convolution_param") or fn.params.get("pooling_param") or fn.params
     named = [name for name in _BY_AXIS if name in settings or name in fn.params]
     assert not named, (  # noqa: S101 - an AssertionError, as Caffe raises
-        f"cropping does not support {', '.join(named)} of {fn.type_name};"
+        f"{fn.type_name} gives {', '.join(named)}, which coordinate maps do not read;"
         " give kernel_size, stride and pad as lists"
     )
     if "kernel_size" not in settings:
@@ -126,8 +126,8 @@ def coord_map_from_to(top_from: Top, top_to: Top) -> CoordMap:
             maps[bottom] = its_map
             frontier.append(bottom)
     raise RuntimeError(
-        f"Could not compute map between tops ({top_from.fn.type_name} to {top_to.fn.type_name}); are they"
-        " connected by spatial layers?"
+        f"no layers that keep coordinates lead from one blob to both tops ({top_from.fn.type_name} and"
+        f" {top_to.fn.type_name})"
     )
 
 
@@ -139,9 +139,9 @@ def crop(top_from: Top, top_to: Top) -> Any:
     """
     axis, scale, shift = coord_map_from_to(top_from, top_to)
     # Assertions, because that is what Caffe raises and its users catch.
-    assert np.all(scale == 1), f"scale mismatch on crop (a = {scale})"  # noqa: S101
-    assert np.all(shift <= 0), f"cannot crop negative offset (b = {shift})"  # noqa: S101
-    assert np.all(np.round(shift) == shift), f"cannot crop noninteger offset (b = {shift})"  # noqa: S101
+    assert np.all(scale == 1), f"crop: the tops differ in scale: {scale} instead of 1"  # noqa: S101
+    assert np.all(shift <= 0), f"crop: it would begin outside, at the offset {-shift}"  # noqa: S101
+    assert np.all(np.round(shift) == shift), f"crop: it would begin between pixels, at the offset {-shift}"  # noqa: S101
     if axis is None:
         raise UndefinedMapException("no layer lies between the two tops that says from which axis on to crop")
     offsets = [int(offset) for offset in np.atleast_1d(-np.round(shift))]

@@ -181,11 +181,12 @@ def get_layer_lr_mult(layer: LayerParameter) -> tuple[float, float]:
         ValueError: It is no layer with both, or says more.
     """
     if layer.type not in _LEARNING:
-        raise ValueError(f"{layer.type} layers do not have a learning rate multiplier")
+        raise ValueError(
+            f"layer '{layer.name}': {layer.type} has no weights and biases whose lr_mult could be shown"
+        )
     if len(layer.param) > 2:
         raise ValueError(
-            f"Could not parse the learning rate multiplier: layer '{layer.name}' has {len(layer.param)}"
-            " params, weights and biases are two"
+            f"layer '{layer.name}' has {len(layer.param)} params; expected two at most, weights and biases"
         )
     first, second = ([param.lr_mult for param in layer.param] + [1.0, 1.0])[:2]
     return first, second
@@ -241,7 +242,9 @@ def _is_included(layer: LayerParameter, phase: int) -> bool:
         ValueError: It has rules of both kinds.
     """
     if layer.include and layer.exclude:
-        raise ValueError(f"layer {layer.name} has both include and exclude specified.")
+        raise ValueError(
+            f"layer '{layer.name}' has rules of both kinds, include and exclude; keep one of them"
+        )
     if layer.include:
         return any(_is_met(rule, phase, default=True) for rule in layer.include)
     return not any(_is_met(rule, phase, default=False) for rule in layer.exclude)

@@ -73,8 +73,8 @@ class Transformer:
         axes = len(self._shape(in_)) - 1
         if len(order) != axes:
             raise ValueError(
-                f"Transpose order {tuple(order)} needs to have the same number of dimensions as the input"
-                f" '{in_}' without its batch: {axes}."
+                f"set_transpose: the order {tuple(order)} of input '{in_}' has {len(order)} axes;"
+                f" expected {axes}, those of its blob without the batch"
             )
         self.transpose[in_] = order
 
@@ -83,8 +83,8 @@ class Transformer:
         channels = self._shape(in_)[1]
         if len(order) != channels:
             raise ValueError(
-                f"Channel swap {tuple(order)} needs to have the same number of dimensions as the input"
-                f" '{in_}' has channels: {channels}."
+                f"set_channel_swap: the order {tuple(order)} of input '{in_}' has {len(order)} channels;"
+                f" expected {channels}, those of its blob"
             )
         self.channel_swap[in_] = order
 
@@ -103,14 +103,17 @@ class Transformer:
         if mean.ndim == 1:
             if mean.shape[0] != shape[1]:
                 raise ValueError(
-                    f"Mean channels incompatible with input '{in_}':"
-                    f" {mean.shape[0]} values, {shape[1]} channels."
+                    f"set_mean: the mean of input '{in_}' has {mean.shape[0]} values;"
+                    f" expected {shape[1]}, one for each channel"
                 )
             mean = mean[:, np.newaxis, np.newaxis]
         else:
             planes = mean[np.newaxis] if mean.ndim == 2 else mean
             if planes.ndim != 3:
-                raise ValueError(f"Mean shape invalid: {mean.shape}; expected (C,), (H, W) or (C, H, W).")
+                raise ValueError(
+                    f"set_mean: the mean of input '{in_}' has the shape {mean.shape};"
+                    " expected (C,), (H, W) or (C, H, W)"
+                )
             if planes.shape != shape[1:]:
                 mean = resize_image(planes.transpose(1, 2, 0), shape[2:]).transpose(2, 0, 1)
         self.mean[in_] = mean
@@ -122,7 +125,7 @@ class Transformer:
 
     def _shape(self, in_: str) -> tuple[int, ...]:
         if in_ not in self.inputs:
-            raise ValueError(f"{in_} is not one of the net inputs: {', '.join(self.inputs)}")
+            raise ValueError(f"'{in_}' is no input of this transformer; it has {', '.join(self.inputs)}")
         return tuple(self.inputs[in_])
 
 

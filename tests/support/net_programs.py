@@ -7,50 +7,43 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-_LENET: Final = """
-n = caffe.NetSpec()
-n.data, n.label = L.DummyData(shape=[dict(dim=[7, 1, 28, 28]), dict(dim=[7])], ntop=2,
-                              transform_param=dict(scale=1.0 / 255))
-n.conv1 = L.Convolution(n.data, kernel_size=5, num_output=20, weight_filler=dict(type='xavier'),
-                        param=[dict(lr_mult=1), dict(lr_mult=2, decay_mult=0)])
-n.pool1 = L.Pooling(n.conv1, kernel_size=2, stride=2, pool=P.Pooling.MAX)
-n.ip1 = L.InnerProduct(n.pool1, num_output=500, weight_filler=dict(type='gaussian', std=0.01))
-n.relu1 = L.ReLU(n.ip1, in_place=True)
-n.ip2 = L.InnerProduct(n.relu1, num_output=10, bias_filler={'type': 'constant', 'value': 0.1})
-n.loss = L.SoftmaxWithLoss(n.ip2, n.label, loss_weight=0.5, loss_param=dict(ignore_label=3))
-net = n.to_proto()
+_DIGITS: Final = """
+digits = caffe.NetSpec()
+digits.pixels, digits.truth = L.DummyData(ntop=2, shape=[dict(dim=[7, 1, 28, 28]), dict(dim=[7])],
+                                          transform_param={'scale': 0.00390625})
+last = digits.pixels
+for number, filters in enumerate([20, 50], start=1):
+    last = digits['conv%d' % number] = L.Convolution(
+        last, num_output=filters, kernel_size=5, weight_filler={'type': 'xavier'},
+        param=[dict(lr_mult=1), dict(lr_mult=2, decay_mult=0)])
+    last = digits['pool%d' % number] = L.Pooling(last, pool=P.Pooling.MAX, kernel_size=2, stride=2)
+digits.hidden = L.InnerProduct(last, num_output=500, weight_filler=dict(type='gaussian', std=0.01))
+digits.bend = L.ReLU(digits.hidden, in_place=True)
+digits.scores = L.InnerProduct(digits.bend, num_output=10, bias_filler={'type': 'constant', 'value': 0.1})
+digits.loss = L.SoftmaxWithLoss(digits.scores, digits.truth, loss_weight=0.5, loss_param=dict(ignore_label=3))
+net = digits.to_proto()
 """
-_ALEXNET: Final = """
-def conv_relu(bottom, ks, nout, stride=1, pad=0, group=1):
-    conv = L.Convolution(bottom, kernel_size=ks, stride=stride, num_output=nout, pad=pad, group=group)
-    return conv, L.ReLU(conv, in_place=True)
-
-def fc_relu(bottom, nout):
-    fc = L.InnerProduct(bottom, num_output=nout)
-    return fc, L.ReLU(fc, in_place=True)
-
-data, label = L.Data(source='train_lmdb', backend=P.Data.LMDB, batch_size=256, ntop=2,
-                     transform_param=dict(crop_size=227, mean_value=[104, 117, 123], mirror=True))
-conv1, relu1 = conv_relu(data, 11, 96, stride=4)
-pool1 = L.Pooling(relu1, pool=P.Pooling.MAX, kernel_size=3, stride=2)
-norm1 = L.LRN(pool1, local_size=5, alpha=1e-4, beta=0.75)
-conv2, relu2 = conv_relu(norm1, 5, 256, pad=2, group=2)
-fc6, relu6 = fc_relu(relu2, 4096)
-drop6 = L.Dropout(relu6, in_place=True)
-fc8 = L.InnerProduct(drop6, num_output=1000)
-loss = L.SoftmaxWithLoss(fc8, label)
-acc = L.Accuracy(fc8, label, include=dict(phase=caffe.TEST))
-net = caffe.to_proto(loss, acc)
+_NAMELESS: Final = """
+top, truth = L.Data(source='records_lmdb', backend=P.Data.LMDB, batch_size=256, ntop=2,
+                    transform_param=dict(crop_size=227, mean_value=[104, 117, 123], mirror=True))
+for settings in (dict(num_output=96, kernel_size=11, stride=4), dict(num_output=256, kernel_size=5, pad=2, group=2),
+                 dict(num_output=384, kernel_size=3, pad=1)):
+    top = L.ReLU(L.Convolution(top, **settings), in_place=True)
+    top = L.LRN(L.Pooling(top, pool=P.Pooling.MAX, kernel_size=3, stride=2), local_size=5, alpha=1e-4, beta=0.75)
+for size in (4096, 4096):
+    top = L.Dropout(L.ReLU(L.InnerProduct(top, num_output=size), in_place=True), in_place=True)
+scores = L.InnerProduct(top, num_output=1000)
+net = caffe.to_proto(L.SoftmaxWithLoss(scores, truth), L.Accuracy(scores, truth, include=dict(phase=caffe.TEST)))
 """
 
 PROGRAMS: Final[dict[str, str]] = {
-    "lenet": _LENET,
-    "alexnet, nothing named": _ALEXNET,
+    "digits": _DIGITS,
+    "AlexNet, nothing named": _NAMELESS,
     "silenced": """
 n = caffe.NetSpec()
-n.data, n.data2 = L.DummyData(shape=dict(dim=3), ntop=2)
-n.silence_data = L.Silence(n.data, ntop=0)
-n['silence/data2'] = L.Silence(n.data2, ntop=0)
+n.seen, n.unseen = L.DummyData(shape=dict(dim=5), ntop=2)
+n['quiet/seen'] = L.Silence(n.seen, ntop=0)
+n.quiet = L.Silence(n.unseen, ntop=0)
 net = n.to_proto()
 """,
     "branches, some of them named": """

@@ -18,13 +18,13 @@ from caffeflow.pycaffe.net_spec import NetSpec
 from caffeflow.pycaffe.net_spec import layers as L
 
 
-def spec(*, pool: int = 2, dstride: int = 2, pad: int = 0, dpad: int = 0) -> NetSpec:
+def spec(*, pool: int = 2, up: int = 2, pad: int = 0, cut: int = 0) -> NetSpec:
     n = NetSpec()
-    n.data = L.Input(shape=dict(dim=[2, 1, 100, 100]))
-    n.conv = L.Convolution(n.data, num_output=10, kernel_size=3, pad=pad)
+    n.data = L.Input(shape=dict(dim=[2, 1, 97, 89]))
+    n.conv = L.Convolution(n.data, num_output=7, kernel_size=3, pad=pad)
     n.pool = L.Pooling(n.conv, kernel_size=pool, stride=pool)
     n.deconv = L.Deconvolution(
-        n.pool, convolution_param=dict(num_output=10, kernel_size=2 * dstride, stride=dstride, pad=dpad)
+        n.pool, convolution_param=dict(num_output=7, kernel_size=2 * up, stride=up, pad=cut)
     )
     return n
 
@@ -32,14 +32,14 @@ def spec(*, pool: int = 2, dstride: int = 2, pad: int = 0, dpad: int = 0) -> Net
 def test_pooling_and_deconvolution_cancel_out() -> None:
     n = spec()
     assert coord_map_from_to(n.deconv, n.data) == (1, 1, 0)
-    n = spec(pool=4, dstride=4)
+    n = spec(pool=4, up=4)
     assert coord_map_from_to(n.deconv, n.data) == (1, 1, -1)
 
 
 def test_padding_shifts_and_that_of_deconvolution_shifts_back() -> None:
     n = spec(pad=3)
     assert coord_map_from_to(n.deconv, n.data) == (1, 1, -3)
-    n = spec(dpad=3)
+    n = spec(cut=3)
     assert coord_map_from_to(n.deconv, n.data) == (1, 1, 3)
 
 
@@ -61,9 +61,9 @@ def test_crop_writes_its_layer() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(pool=3, dstride=2), "scale mismatch"),
-        (dict(dpad=10), "negative offset"),
-        (dict(pool=3, dstride=3), "noninteger offset"),
+        (dict(pool=3, up=2), "differ in scale"),
+        (dict(cut=10), "begin outside"),
+        (dict(pool=3, up=3), "between pixels"),
     ],
 )
 def test_impossible_crops_are_assertions(settings: dict[str, int], message: str) -> None:
@@ -75,7 +75,7 @@ def test_impossible_crops_are_assertions(settings: dict[str, int], message: str)
 def test_unconnected_tops_are_named() -> None:
     n = spec()
     n.ip = L.InnerProduct(n.deconv, num_output=10)
-    with pytest.raises(RuntimeError, match="InnerProduct to Input"):
+    with pytest.raises(RuntimeError, match="InnerProduct and Input"):
         coord_map_from_to(n.ip, n.data)
     with pytest.raises(UndefinedMapException, match="InnerProduct"):
         coord_map(n.ip.fn)
@@ -83,13 +83,13 @@ def test_unconnected_tops_are_named() -> None:
 
 def test_windows_given_by_height_and_width_are_refused() -> None:
     data = L.Input(shape=dict(dim=[1, 1, 9, 9]))
-    with pytest.raises(AssertionError, match=r"kernel_h, kernel_w of Convolution"):
+    with pytest.raises(AssertionError, match=r"Convolution gives kernel_h, kernel_w"):
         coord_map_from_to(L.Convolution(data, num_output=1, kernel_h=3, kernel_w=5), data)
 
 
 def test_global_pooling_has_no_map() -> None:
     data = L.Input(shape=dict(dim=[1, 1, 9, 9]))
-    with pytest.raises(RuntimeError, match="Pooling to Input"):
+    with pytest.raises(RuntimeError, match="Pooling and Input"):
         coord_map_from_to(L.Pooling(data, pool=1, global_pooling=True), data)
 
 

@@ -42,7 +42,7 @@ def test_labels_of_layers_and_edges(net: NetParameter) -> None:
 def test_multipliers_are_of_layers_that_learn(net: NetParameter) -> None:
     assert draw.get_layer_lr_mult(net.layer[2]) == (3.0, 1.0)
     assert draw.get_layer_lr_mult(net.layer[5]) == (1.0, 1.0)
-    with pytest.raises(ValueError, match="ReLU layers do not have"):
+    with pytest.raises(ValueError, match="'relu': ReLU has no weights"):
         draw.get_layer_lr_mult(net.layer[3])
     net.layer[2].param.add()
     net.layer[2].param.add()
@@ -68,7 +68,7 @@ def test_phase_chooses_the_layers(net: NetParameter, phase: int | None, drawn: i
 
 def test_include_and_exclude_at_once_are_refused(net: NetParameter) -> None:
     net.layer[0].exclude.add(phase=TEST)
-    with pytest.raises(ValueError, match="layer data has both"):
+    with pytest.raises(ValueError, match="'data' has rules of both kinds"):
         draw.draw_net(net, "LR", "svg", phase=TRAIN)
 
 
