@@ -42,6 +42,7 @@ def of_net_alone(role: NetRole, net: Net) -> Iterator[LogLine]:
 
 def _of_layer(layer: NetLayer, *, size_bytes: int) -> Iterator[LogLine]:
     node = layer.facts.node
+    yield LogLine("layer_factory.hpp:77", f"Creating layer {layer.name}")
     yield LogLine("net.cpp:86", f"Creating Layer {layer.name}")
     for bottom in node.bottoms:
         yield LogLine("net.cpp:408", f"{layer.name} <- {bottom.blob}")

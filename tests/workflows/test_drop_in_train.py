@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
@@ -13,6 +14,8 @@ import pytest
 import torch
 
 from caffeflow.drop_in.command import run
+from caffeflow.drop_in.flags import read_flags
+from caffeflow.drop_in.glog import Log, Warnings
 from caffeflow.drop_in.telling import Telling
 from caffeflow.proto.binary import read_caffemodel, read_solverstate
 from tests.support.detection_project import DetectionProject
@@ -242,3 +245,11 @@ def test_boxes_are_tested_as_the_forks_solver_tests_them(capsys: pytest.CaptureF
         "train.prototxt", "test.prototxt", "deploy.prototxt", "solver.prototxt", "tiny_iter_4.caffemodel",
         "tiny_iter_4.solverstate",
     }  # fmt: skip
+
+
+def test_what_caffeflow_warns_of_is_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    record = logging.makeLogRecord({"levelno": logging.WARNING, "msg": "an odd %s", "args": ("thing",)})
+    Warnings(Log(read_flags([], {}))).handle(record)
+    err = capsys.readouterr().err
+    assert err.startswith("W")
+    assert PREFIX.sub("", err) == "an odd thing\n"
