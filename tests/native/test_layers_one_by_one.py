@@ -27,8 +27,10 @@ pytestmark = pytest.mark.native
 TOLERANCE = 1e-5
 Blobs = dict[str, np.ndarray]
 
-# Types that have no case: they make data, or read it.
-WITHOUT_CASE = {"Input", "Data", "ImageData", "DummyData"}
+# Types that have no case: they make data, read it or write it.
+WITHOUT_CASE = {
+    "Input", "Data", "ImageData", "DummyData", "HDF5Data", "HDF5Output", "MemoryData", "Python", "WindowData",
+}  # fmt: skip
 COMPARABLE = [case for case in CASES if case.type in MODULES]
 
 

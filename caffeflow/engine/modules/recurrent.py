@@ -120,7 +120,7 @@ class LSTMUnit(LayerModule):
     def forward(self, c: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
         """Returns c and h after the step."""
         # c: (1, N, H), gates: (1, N, 4H), cont: (1, N) -> (1, N, H), (1, N, H)
-        return step(gates, c * cont.unsqueeze(2))
+        return step(gates, c * cont.detach().unsqueeze(2))
 
 
 def step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
