@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
-from caffeflow.engine.modules.registry import LayerModule, Setup, module
+from caffeflow.engine.modules.registry import LayerModule, Setup, at_least_single, module
 from caffeflow.layers.params import Pair
 from caffeflow.layers.pooling import PoolingParams, shapes
 
@@ -113,7 +113,7 @@ class _Windows:
         padded = self._padded(x, 0.0)
         windows = padded.unfold(2, self.kernel[0], self.stride[0]).unfold(3, self.kernel[1], self.stride[1])
         values = windows.flatten(4)
-        running = values.detach().cumsum(-1)
+        running = at_least_single(values.detach()).cumsum(-1)
         share = running[..., -1:].new_empty(running[..., -1:].shape).uniform_(generator=generator)
         reached = (running >= share * running[..., -1:]) & inside
         # Caffe: leaves the top as it was where rounding, or a negative sum, lets nothing reach the share
@@ -122,13 +122,13 @@ class _Windows:
 
     def weighed(self, x: Tensor) -> Tensor:
         """Returns the average of each window's values, each weighed by itself; 0 where they sum to none."""
-        padded = self._padded(x, 0.0)
+        padded = self._padded(at_least_single(x), 0.0)
         total, squares = (
             F.avg_pool2d(values, self.kernel, self.stride, divisor_override=1)
             for values in (padded, padded.square())
         )
         is_positive = total > 0
-        return torch.where(is_positive, squares / torch.where(is_positive, total, 1), 0)
+        return torch.where(is_positive, squares / torch.where(is_positive, total, 1), 0).to(x.dtype)
 
     def _places(self, x: Tensor) -> list[Tensor]:
         """Returns, for each axis of the padded planes, which places are of the image."""

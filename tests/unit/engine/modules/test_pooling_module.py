@@ -139,3 +139,14 @@ def test_a_window_of_zeros_stays_zero(phase):
     top.sum().backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+def test_shares_are_of_single_precision_sums(phase):
+    case = stochastic(np.zeros((2, 3, 64, 65)), "global_pooling: true", phase=phase)
+    x = torch.rand(2, 3, 64, 65, generator=torch.Generator().manual_seed(SEED)).bfloat16()
+    half, single = case.module()(x), case.module()(x.float())
+    assert isinstance(half, torch.Tensor)
+    assert isinstance(single, torch.Tensor)
+    assert half.dtype == torch.bfloat16
+    assert torch.equal(half, single.bfloat16())
