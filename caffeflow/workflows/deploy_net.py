@@ -19,7 +19,11 @@ from caffeflow.layers.spec import Shape, spec_for
 from caffeflow.proto.caffe_pb2 import BlobShape, FillerParameter, LayerParameter, NetParameter
 from caffeflow.proto.graph import build_graph
 
-_ACTIVATIONS: Final = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
+_ACTIVATIONS: Final = {
+    "SoftmaxWithLoss": "Softmax",
+    "InfogainLoss": "Softmax",
+    "SigmoidCrossEntropyLoss": "Sigmoid",
+}
 _JUDGES: Final = ("Accuracy", "Silence")
 _IDENTITY: Final = "Dropout"
 _NO_RECORDS: Final = ("Input", "Parameter", "DummyData")
@@ -148,6 +152,8 @@ def _end_in_activations(work: _Surgery) -> None:
         made = LayerParameter(name=name, type=activation, bottom=[scores], top=[name])
         if loss.HasField("softmax_param"):
             made.softmax_param.CopyFrom(loss.softmax_param)
+        if loss.infogain_loss_param.HasField("axis"):
+            made.softmax_param.axis = loss.infogain_loss_param.axis
         work.kept.append(made)
         work.wanted.append(name)
 

@@ -133,7 +133,7 @@ def _read_batches(opened: OpenedNet, request: InitRequest) -> list[Feeds]:
         feeds = {
             layer.name: stack.enter_context(closing(open_feed(layer, phase="TRAIN", seed=request.seed)))
             for layer in opened.net.layer
-            if not layer.bottom
+            if not layer.bottom and layer.type != "Parameter"
         }
         return [{name: feed.next() for name, feed in feeds.items()} for _ in range(request.batches)]
 

@@ -112,8 +112,8 @@ def test_layers_of_another_caffe_are_drawn_without_shapes(
 ) -> None:
     (tmp_path / "other.prototxt").write_text(
         'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 5 dim: 7 } } }'
-        'layer { name: "norm" type: "Python" bottom: "data" top: "norm" }'
+        'layer { name: "norm" type: "VideoData" bottom: "data" top: "norm" }'
     )
     assert run(["draw", "other.prototxt", "--out", "other.svg"]) == 0
-    assert "Python" in (tmp_path / "other.svg").read_text()
+    assert "VideoData" in (tmp_path / "other.svg").read_text()
     assert "without shapes" in caplog.text

@@ -122,6 +122,17 @@ def test_what_cannot_be_is_said(
     assert not Path("w.caffemodel").exists()
 
 
+def test_a_learned_blob_is_no_source_of_records(tmp_path: Path) -> None:
+    make_dataset(tmp_path)
+    assert run(["render", "lenet", "--data", "data/two"]) == 0
+    net = Path("models/lenet/train_val.prototxt")
+    learned = 'layer { name: "shift" type: "Parameter" top: "shift" parameter_param { shape { dim: 2 } } }\n'
+    net.write_text(net.read_text() + learned)
+    words = ["weights", "init", str(net), "--calibrate", "--data", "data/two", "--batch-size", "4"]
+    assert run([*words, "--out", "w.caffemodel"]) == 0
+    assert arrays_of(Path("w.caffemodel"))["shift"][0].shape == (2,)
+
+
 def test_a_deploy_file_cannot_be_calibrated_on_a_dataset(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

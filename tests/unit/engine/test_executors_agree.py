@@ -9,6 +9,7 @@ from caffeflow.engine.net import Net
 from caffeflow.engine.stepwise import StepwiseExecutor
 from caffeflow.engine.training import FusedExecutor
 from tests.support.engine_nets import (
+    MSRA,
     SMALL,
     batch,
     convolution,
@@ -17,6 +18,7 @@ from tests.support.engine_nets import (
     layer,
     net_of,
     norm,
+    pooling,
     softmax_loss,
 )
 
@@ -89,7 +91,27 @@ SLOPED = (
     + layer("weighed", "Reduction", "c", "weighed", "reduction_param { operation: SUMSQ } loss_weight: 0.01")
     + softmax_loss("c", "loss_weight: 2")
 )
+CHOSEN = (  # rows chosen by labels, a learned blob as a bottom, losses of single labels
+    images(7, 3, 11, 5)
+    + layer("mvn", "MVN", "data", "mvn")
+    + layer("windows", "Im2col", "mvn", "windows", "convolution_param { kernel_size: 2 }")
+    + convolution("conv1", "windows", "conv1", 5, 1)
+    + pooling("pool1", "conv1", "pool1")
+    + layer("crop", "Crop", "conv1 pool1", "crop", "crop_param { offset: 3 offset: 1 }")
+    + layer("spp", "SPP", "crop", "spp", "spp_param { pyramid_height: 2 }")
+    + layer("learned", "Parameter", "", "learned", "parameter_param { shape { dim: 25 } }")
+    + layer("shift", "Bias", "spp learned", "shift", "bias_param { axis: 1 }")
+    + layer("again", "BatchReindex", "shift label", "again")
+    + layer("filter", "Filter", "again label label", "kept kept_label")
+    + inner_product("scores", "kept", "scores", 5)
+    + layer("hinge", "HingeLoss", "scores kept_label", "hinge")
+    + inner_product("vectors", "shift", "vectors", 6)
+    + layer("words", "Embed", "label", "words", f"embed_param {{ input_dim: 5 num_output: 3 {MSRA} }}")
+    + layer("tile", "Tile", "words", "tile", "tile_param { tiles: 2 }")
+    + layer("contrast", "ContrastiveLoss", "vectors tile label", "contrast", "loss_weight: 0.5")
+)
 NETS = {
+    "chosen": CHOSEN,
     "normed": NORMED,
     "read twice": READ_TWICE,
     "sloped": SLOPED,

@@ -68,6 +68,10 @@ def test_other_losses_and_a_softmax_along_another_axis() -> None:
     with_axis = loss("loss", "a").replace("loss_weight: 1", "softmax_param { axis: 2 }")
     made = deploy_net(net_of(DATA, conv("a", "data"), with_axis), shape=(3, 5, 7)).net
     assert made.layer[-1].softmax_param.axis == 2
+    settings = 'infogain_loss_param { source: "h.binaryproto" axis: 3 }'
+    infogain = loss("loss", "a", kind="InfogainLoss").replace("loss_weight: 1", settings)
+    made = deploy_net(net_of(DATA, conv("a", "data"), infogain), shape=(3, 5, 7)).net
+    assert (made.layer[-1].type, made.layer[-1].softmax_param.axis) == ("Softmax", 3)
 
 
 def test_branches_that_only_help_training_go() -> None:
