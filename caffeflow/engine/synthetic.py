@@ -18,6 +18,7 @@ from caffeflow.layers.spec import Shape
 from caffeflow.proto.caffe_pb2 import TransformationParameter
 from caffeflow.proto.graph import Value
 
+_WITH_LABELS = ("Data", "ImageData", "MemoryData", "WindowData")
 _READ_LABELS = ("SoftmaxWithLoss", "Accuracy", "InfogainLoss")
 _READ_ROW_LABELS = ("HingeLoss", "MultinomialLogisticLoss")
 _PATCHES = 5  # patches along a side
@@ -53,7 +54,7 @@ def _make_top(net: Net, layer: NetLayer, value: Value, shape: Shape, generator: 
     if layer.type == "AnnotatedData" and value != layer.facts.node.tops[0]:
         return _ground_truth(layer.facts.tops[0][0], generator)
     classes = _classes(net, value)
-    is_second = layer.type in ("Data", "ImageData") and value != layer.facts.node.tops[0]
+    is_second = layer.type in _WITH_LABELS and value != layer.facts.node.tops[0]
     if classes or is_second:
         return torch.randint(0, classes or 1, shape, generator=generator).float()
     return _transform(synthetic_images(shape, generator), layer)
@@ -92,10 +93,12 @@ def _numbers(layer: NetLayer, place: int) -> int:
         return inputs
     if layer.type == "Filter":
         return 2 if place == len(layer.facts.bottoms) - 1 else 0
-    if layer.type == "ContrastiveLoss":
+    if layer.type in ("ContrastiveLoss", "LSTMUnit"):
         return 2 if place == 2 else 0
     if place != 1:
         return 0
+    if layer.type in ("RNN", "LSTM"):
+        return 2
     if layer.type in _READ_LABELS:
         return first[canonical_axis(layer.facts.params.axis, len(first))]
     if layer.type in _READ_ROW_LABELS:

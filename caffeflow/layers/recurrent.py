@@ -77,6 +77,10 @@ class RecurrentParams:
         )
 
 
+_NOTE: Final = (
+    "the state after a batch is that before the next; no snapshot holds it, so a run that goes on begins with"
+    " zeros, as in Caffe"
+)
 _STATES: Final = {1: "h_0", 2: "h_0, c_0"}
 
 
@@ -169,7 +173,7 @@ register(
         shapes=shapes,
         blobs=rnn_blobs,
         macs=_macs_of(rnn_blobs),
-        note="the state after a batch is that before the next; it is not in snapshots, as in Caffe",
+        note=_NOTE,
     )
 )
 register(
@@ -181,7 +185,7 @@ register(
         shapes=shapes,
         blobs=lstm_blobs,
         macs=_macs_of(lstm_blobs),
-        note="the state after a batch is that before the next; it is not in snapshots, as in Caffe",
+        note=_NOTE,
     )
 )
 register(LayerSpec(type="LSTMUnit", bottoms=3, tops=2, read=no_params, shapes=unit_shapes))

@@ -1,14 +1,19 @@
-"""RNN, LSTM and LSTMUnit on PyTorch: what depends on x alone in one product, then a loop over the steps."""
+"""RNN, LSTM and LSTMUnit on PyTorch: what depends on x alone in one product, then the steps one by one.
+
+Steps are computed in single precision, even where autocast has the products in a smaller one.
+"""
 
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor
 
+from caffeflow.engine.modules.recurrent_steps import lstm_steps, rnn_steps
 from caffeflow.engine.modules.registry import LayerModule, Setup, at_least_single, module
 from caffeflow.layers.recurrent import RecurrentParams
 
@@ -38,11 +43,13 @@ class Recurrent(LayerModule):
             gates = gates + F.linear(others[0].flatten(1), self.learned[2])
             others = others[1:]
         if self.params.expose_hidden:
-            before = tuple(state[0].detach() for state in others)
+            before = tuple(at_least_single(state[0].detach()) for state in others)
         else:
             before = self._carried(streams=x.shape[1])
-        outputs, after = self._run(at_least_single(gates), cont.unsqueeze(2), before)
-        after = tuple(state.detach() for state in after)
+        gates = at_least_single(gates).contiguous()
+        with _without_autocast(gates.device.type):
+            outputs, after = self._run(gates, cont.to(gates.dtype).unsqueeze(2), before)
+        after = tuple(state.detach().clone() for state in after)  # whatever becomes of the top
         if self.params.expose_hidden:
             return (outputs, *(state.unsqueeze(0) for state in after))
         for name, state in zip(self._state_names, after, strict=True):
@@ -77,6 +84,12 @@ class Recurrent(LayerModule):
         raise NotImplementedError
 
 
+def _without_autocast(device_type: str) -> AbstractContextManager[object]:
+    if torch.amp.is_autocast_available(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
+
+
 @module("RNN")
 class RNN(Recurrent):
     """h = tanh(W_hh h + what x gives); the output is tanh(W_ho h + b_o)."""
@@ -88,12 +101,8 @@ class RNN(Recurrent):
     def _run(
         self, gates: Tensor, cont: Tensor, before: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        (h,) = before
-        hidden = []
-        for of_x, goes_on in zip(gates.unbind(), cont.unbind(), strict=True):
-            h = torch.tanh(of_x + F.linear(h * goes_on, self.W_hh))
-            hidden.append(h)
-        return torch.tanh(F.linear(torch.stack(hidden), self.W_ho, self.b_o)), (h,)
+        states = rnn_steps(gates, cont, self.W_hh, *before)
+        return torch.tanh(F.linear(states, self.W_ho, self.b_o)), (states[-1],)
 
 
 @module("LSTM")
@@ -105,12 +114,8 @@ class LSTM(Recurrent):
     def _run(
         self, gates: Tensor, cont: Tensor, before: tuple[Tensor, ...]
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        h, c = before
-        outputs = []
-        for of_x, goes_on in zip(gates.unbind(), cont.unbind(), strict=True):
-            c, h = step(of_x + F.linear(h * goes_on, self.W_hc), c * goes_on)
-            outputs.append(h)
-        return torch.stack(outputs), (h, c)
+        outputs, cells = lstm_steps(gates, cont, self.W_hc, *before)
+        return outputs, (outputs[-1], cells[-1])
 
 
 @module("LSTMUnit")
@@ -120,13 +125,8 @@ class LSTMUnit(LayerModule):
     def forward(self, c: Tensor, gates: Tensor, cont: Tensor) -> tuple[Tensor, Tensor]:
         """Returns c and h after the step."""
         # c: (1, N, H), gates: (1, N, 4H), cont: (1, N) -> (1, N, H), (1, N, H)
-        return step(gates, c * cont.detach().unsqueeze(2))
-
-
-def step(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns c and h of a step, of the four gates (…, 4H) and what is left of c (…, H)."""
-    size = c.shape[-1]
-    squashed, candidate = torch.split(gates, [3 * size, size], dim=-1)
-    enters, stays, leaves = torch.sigmoid(squashed).chunk(3, dim=-1)
-    c = torch.addcmul(stays * c, enters, torch.tanh(candidate))
-    return c, leaves * torch.tanh(c)
+        size = c.shape[2]
+        squashed, candidate = torch.split(gates, [3 * size, size], dim=2)
+        enters, stays, leaves = torch.sigmoid(squashed).chunk(3, dim=2)
+        c = torch.addcmul(stays * (c * cont.detach().unsqueeze(2)), enters, torch.tanh(candidate))
+        return c, leaves * torch.tanh(c)

@@ -106,3 +106,31 @@ layer { name: "hinge" type: "HingeLoss" bottom: "y" bottom: "kept" top: "hinge" 
     for values, known in ((rows, 50), (kept, 2), (words, 5), (kinds, 2)):
         assert set(values.tolist()) <= set(range(known))
         assert len(set(values.tolist())) >= min(known, 20)
+
+
+RECURRENT_NET = """
+layer { name: "in" type: "Input" top: "x" top: "cont" top: "c" top: "gates" top: "goes_on" input_param {
+  shape { dim: 31 dim: 3 dim: 7 } shape { dim: 31 dim: 3 } shape { dim: 1 dim: 13 dim: 5 }
+  shape { dim: 1 dim: 13 dim: 20 } shape { dim: 1 dim: 13 } } }
+layer { name: "memory" type: "LSTM" bottom: "x" bottom: "cont" top: "h" recurrent_param { num_output: 5 } }
+layer { name: "unit" type: "LSTMUnit" bottom: "c" bottom: "gates" bottom: "goes_on" top: "c1" top: "h1" }
+"""
+
+
+def test_sequences_begin_and_go_on() -> None:
+    x, cont, _, _, goes_on = synthetic_feeds(net_of(RECURRENT_NET), seed=1)["in"]
+    assert len(x.unique()) > 2
+    assert set(cont.flatten().tolist()) == set(goes_on.flatten().tolist()) == {0, 1}
+
+
+def test_the_second_top_of_given_images_and_windows_holds_labels() -> None:
+    net = net_of(
+        'layer { name: "m" type: "MemoryData" top: "a" top: "b" memory_data_param {'
+        " batch_size: 5 channels: 3 height: 7 width: 11 } }"
+        'layer { name: "w" type: "WindowData" top: "c" top: "d" window_data_param { source: "x" batch_size: 3 }'
+        " transform_param { crop_size: 7 } }"
+    )
+    feeds = synthetic_feeds(net, seed=1)
+    assert feeds["m"][0].shape == (5, 3, 7, 11)
+    assert not feeds["m"][1].any()
+    assert not feeds["w"][1].any()

@@ -55,7 +55,7 @@ def test_every_type_has_a_spec_a_module_and_a_case():
         ("layers", {"__init__", "spec", "params", "inference", "unsupported", "boxes", "tf_padding"}, 40),
         (
             "engine/modules",
-            {"__init__", "registry", "boxes", "nms", "pixel_boxes"}
+            {"__init__", "registry", "boxes", "nms", "pixel_boxes", "recurrent_steps"}
             | {f"multibox_{part}" for part in ("heads", "matching", "mining", "terms")},
             39,
         ),

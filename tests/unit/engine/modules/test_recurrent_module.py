@@ -62,6 +62,33 @@ def test_other_streams_begin_anew():
     assert_arrays_equal([found.detach()], expected, tolerance=4e-6)
 
 
+@pytest.mark.parametrize(("layer_type", "oracle"), [("RNN", rnn), ("LSTM", lstm)])
+def test_the_state_is_kept_whatever_becomes_of_the_top(layer_type, oracle):
+    case = case_of(layer_type)
+    module, x = case.module(), torch.randn(SIZE, STREAMS, VALUES)
+    with torch.no_grad():
+        (top,) = as_tuple(module(x, torch.ones(SIZE, STREAMS)))
+        top.zero_()  # as a layer in place does
+        (found,) = as_tuple(module(x, torch.ones(SIZE, STREAMS)))
+    ones = np.ones((2 * SIZE, STREAMS))
+    expected = oracle(np.concatenate([x.numpy()] * 2), ones, *case.blob_values())[0]
+    assert_arrays_equal([found], expected[SIZE:], tolerance=4e-6)
+
+
+@pytest.mark.parametrize(("layer_type", "oracle"), [("RNN", rnn), ("LSTM", lstm)])
+def test_steps_stay_in_single_precision_under_autocast(layer_type, oracle):
+    case = case_of(layer_type)
+    module = case.module()
+    x = np.random.default_rng(3).standard_normal((SIZE, STREAMS, VALUES)).astype(np.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = as_tuple(module(torch.from_numpy(x), torch.from_numpy(GOING_ON)))
+    found.sum().backward()
+    expected = oracle(x, GOING_ON, *case.blob_values())[0]
+    assert found.dtype == torch.float32
+    assert_arrays_equal([found.detach()], expected, tolerance=2e-2)
+    assert all(blob.grad is not None and blob.grad.dtype == torch.float32 for blob in module.parameters())
+
+
 def test_the_state_is_in_no_snapshot():
     module = case_of("LSTM").module()
     assert list(module.state_dict()) == ["W_xc", "b_c", "W_hc"]
