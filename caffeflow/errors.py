@@ -76,6 +76,10 @@ class UnsupportedLayerError(NetError):
     """A layer type that is not known, or known and refused for a reason."""
 
 
+class PythonLayerError(NetError):
+    """The code of a Python layer raised something; the message ends with its traceback."""
+
+
 class DataError(CaffeflowError):
     """Images, lists, archives, databases or means."""
 

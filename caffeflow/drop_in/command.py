@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from caffeflow import __version__
 from caffeflow.drop_in import flags
@@ -21,6 +21,10 @@ from caffeflow.drop_in.gflags import CommandLine, FlagsError
 from caffeflow.drop_in.glog import FatalError, Log, Warnings
 from caffeflow.engine.lines import LogLine
 from caffeflow.errors import CaffeflowError
+
+if TYPE_CHECKING:
+    from caffeflow.engine.python_layers import RunningLayer
+    from caffeflow.proto.caffe_pb2 import LayerParameter
 
 _ABORTED: Final = 134
 _CAFFE_VERSION: Final = "1.0.0"
@@ -60,11 +64,14 @@ def run(words: Sequence[str], environment: Mapping[str, str] | None = None) -> i
 
 
 def _act(name: str, line: CommandLine, log: Log) -> int:
+    from caffeflow.layers.python import python_layers
+
     try:
         action = _action(name, log)
         for flag in flags.without_effect(line):
             log.warn(f"-{flag} has no effect here")
-        action(line, log)
+        with python_layers(_open_python_layer):
+            action(line, log)
     except FatalError as error:
         log.fatal(str(error), error.source)
         return _ABORTED
@@ -78,6 +85,15 @@ def _act(name: str, line: CommandLine, log: Log) -> int:
         log.fatal("Check failed: this needs torch, which is not installed: pip install 'caffeflow[torch]'")
         return _ABORTED
     return 0
+
+
+def _open_python_layer(message: LayerParameter) -> RunningLayer:
+    """Makes a Python layer; what its code raises ends the program with its traceback, as in Caffe."""
+    from caffeflow.engine.python_layers import open_layer
+    from caffeflow.pycaffe import alias
+
+    alias.install()  # what the layer's module means by `import caffe`
+    return open_layer(message)
 
 
 def _action(name: str, log: Log) -> Action:

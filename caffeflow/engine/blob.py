@@ -15,10 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from caffeflow.engine.net import Net
-from caffeflow.engine.stepwise import StepwiseExecutor
 from caffeflow.errors import UsageError
-from caffeflow.layers.params import dims
 
 Floats = NDArray[np.float32]
 
@@ -49,7 +46,11 @@ class Blob:
     """
 
     def __init__(self, storage: Storage) -> None:
-        self._storage: Final = storage
+        self._storage = storage
+
+    def move(self, storage: Storage) -> None:
+        """Lets the blob's values lie elsewhere from now on."""
+        self._storage = storage
 
     @property
     def data(self) -> Floats:
@@ -118,8 +119,8 @@ class OwnStorage:
     """Two tensors that belong to the blob alone."""
 
     def __init__(self, shape: Sequence[int] = ()) -> None:
-        self._data = torch.zeros(*shape)
-        self._diff = torch.zeros(*shape)
+        self._data = torch.zeros(tuple(shape))
+        self._diff = torch.zeros(tuple(shape))
 
     def data(self) -> Tensor:
         """Returns the values."""
@@ -131,72 +132,17 @@ class OwnStorage:
 
     def resize(self, shape: Sequence[int]) -> None:
         """Takes another shape; the values stay where it holds as many."""
-        if self._data.numel() == math.prod(shape):
-            self._data, self._diff = self._data.view(*shape), self._diff.view(*shape)
+        wanted = tuple(shape)
+        if self._data.numel() == math.prod(wanted):
+            self._data, self._diff = self._data.view(wanted), self._diff.view(wanted)
         else:
-            self._data, self._diff = torch.zeros(*shape), torch.zeros(*shape)
+            self._data, self._diff = torch.zeros(wanted), torch.zeros(wanted)
 
-
-class NamedStorage:
-    """The buffers of a blob of a net.
-
-    Args:
-        executor: Runs the net.
-        name: The blob's.
-    """
-
-    def __init__(self, executor: StepwiseExecutor, name: str) -> None:
-        self._executor: Final = executor
-        self._name: Final = name
-
-    def data(self) -> Tensor:
-        """Returns the values."""
-        return self._executor.data[self._name]
-
-    def diff(self) -> Tensor:
-        """Returns the gradient."""
-        return self._executor.diff[self._name]
-
-    def resize(self, shape: Sequence[int]) -> None:
-        """Takes another shape."""
-        self._executor.resize(self._name, shape)
-
-
-class LearnedStorage:
-    """A learned blob of a layer; layers and nets that share it see the same values.
-
-    Args:
-        net: The net.
-        layer: The layer's number.
-        index: The blob's number in it.
-    """
-
-    def __init__(self, net: Net, layer: int, index: int) -> None:
-        self._net: Final = net
-        self._layer: Final = layer
-        self._index: Final = index
-
-    def data(self) -> Tensor:
-        """Returns the values."""
-        return self._tensor.detach()
-
-    def diff(self) -> Tensor:
-        """Returns the gradient; zeros where none was computed yet."""
-        tensor = self._tensor
-        if tensor.grad is None:
-            tensor.grad = torch.zeros_like(tensor)
-        return tensor.grad
-
-    def resize(self, shape: Sequence[int]) -> None:
-        """Refuses another shape: a layer computes with the learned blobs that it has."""
-        found = tuple(self._tensor.shape)
-        if found != tuple(shape):
-            name = self._net.layers[self._layer].name
-            raise UsageError(
-                f"layer '{name}': its learned blob {self._index} is {dims(found)} and cannot become"
-                f" {dims(tuple(shape))}; change the net"
-            )
-
-    @property
-    def _tensor(self) -> Tensor:
-        return self._net.layers[self._layer].tensors[self._index]
+    def hold(self, data: Tensor, diff: Tensor | None = None) -> None:
+        """Takes copies of values and gradient; without one the gradient becomes zero."""
+        self.resize(data.shape)
+        self._data.copy_(data)
+        if diff is None:
+            self._diff.zero_()
+        else:
+            self._diff.copy_(diff)

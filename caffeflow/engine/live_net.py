@@ -12,15 +12,19 @@ from typing import Final
 
 from torch import Tensor
 
-from caffeflow.engine.blob import Blob, BlobList, LearnedStorage, NamedStorage
+from caffeflow.engine.blob import Blob, BlobList, Floats
 from caffeflow.engine.feed.dummy import DummyFeed
+from caffeflow.engine.feed.memory import MemoryFeed
 from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.sources import record_shape
 from caffeflow.engine.net import Net, NetLayer
+from caffeflow.engine.net_blobs import LearnedStorage, NamedStorage
+from caffeflow.engine.python_layers import Layer
 from caffeflow.engine.stepwise import Around, StepwiseExecutor
 from caffeflow.engine.training import Result
 from caffeflow.errors import NetError, suggestion
+from caffeflow.layers.python import PythonParams
 from caffeflow.proto.binary import LayerArrays
 from caffeflow.proto.matching import CopyPlan
 from caffeflow.proto.net import NetRole
@@ -91,6 +95,11 @@ class LiveNet:
         count = len(self.net.layers[layer].tensors)
         return BlobList(Blob(LearnedStorage(self.net, layer, index)) for index in range(count))
 
+    def find_python_layer(self, layer: int) -> Layer | None:
+        """Returns the user's object that a Python layer calls; None for a layer of another type."""
+        params = self.net.layers[layer].facts.params
+        return params.running.user if isinstance(params, PythonParams) else None
+
     def watch(self, around: Around | None) -> None:
         """Tells someone of every layer of each pass from now on."""
         self.executor.around = around
@@ -119,6 +128,22 @@ class LiveNet:
             for tensor in layer.tensors:
                 if tensor.grad is not None:
                     tensor.grad.zero_()
+
+    def give(self, data: Floats, labels: Floats) -> None:
+        """Gives the first layer, a MemoryData layer, the rows that its batches are cut from.
+
+        Raises:
+            NetError: The net begins with another layer.
+            DataError: The arrays do not fit it.
+        """
+        first = self.net.layers[0]
+        feed = self._feeds.get(first.name)
+        if not isinstance(feed, MemoryFeed):
+            raise NetError(
+                f"is of type {first.type}; arrays are given to a first layer of type MemoryData",
+                layer=first.name,
+            )
+        feed.give(data, labels)
 
     def load(self, weights: Sequence[LayerArrays]) -> CopyPlan:
         """Copies weights by layer name.

@@ -143,7 +143,7 @@ class StepwiseExecutor:
         """Gives a blob another shape; its values stay where it holds as many, else they are zeros."""
         old = self.data[blob]
         if old.numel() == math.prod(shape):
-            self.data[blob], self.diff[blob] = old.view(*shape), self.diff[blob].view(*shape)
+            self.data[blob], self.diff[blob] = old.view(tuple(shape)), self.diff[blob].view(tuple(shape))
         else:
             self._resize(blob, torch.Size(shape))
             self._seed_losses()

@@ -31,6 +31,7 @@ REFUSED: Final[dict[str, str]] = {
     "DetectionOutput": "is cut off at the end of a net, but here another layer reads it; remove that one",
     "Filter": "makes as many rows as its values say, which no shape can hold; export the net without it",
     "Im2col": "lays out windows, for which ONNX has no operator; write the Convolution that reads them",
+    "Python": "runs code of its own, which no ONNX model holds; write other layers, or remove it",
     "HDF5Output": "writes a file; remove the layer",
     "SPP": "pools a pyramid, for which ONNX has no operator; write a Pooling layer a level, and Concat",
     "DummyData": "makes its values up; write an Input layer in its place",

@@ -34,6 +34,7 @@ from caffeflow.layers import parameter as parameter
 from caffeflow.layers import permute as permute
 from caffeflow.layers import pooling as pooling
 from caffeflow.layers import prior_box as prior_box
+from caffeflow.layers import python as python
 from caffeflow.layers import recurrent as recurrent
 from caffeflow.layers import reduction as reduction
 from caffeflow.layers import reshape as reshape

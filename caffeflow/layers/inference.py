@@ -13,7 +13,7 @@ from typing import Any
 from caffeflow.errors import NetError
 from caffeflow.layers.data import record_source
 from caffeflow.layers.spec import Blob, Count, LayerSpec, Shape, spec_for
-from caffeflow.proto.caffe_pb2 import LayerParameter
+from caffeflow.proto.caffe_pb2 import TEST, TRAIN, LayerParameter
 from caffeflow.proto.graph import Graph, Node, Value
 
 RecordShape = Callable[[LayerParameter], Shape | list[Shape]]
@@ -73,7 +73,7 @@ def infer(graph: Graph, *, record_shape: RecordShape | None = None) -> NetShapes
     layers = []
     for node in graph.nodes:
         try:
-            facts = _layer_facts(node, tops, record_shape)
+            facts = _layer_facts(node, tops, record_shape, graph.phase_of(node))
         except NetError as error:
             error.layer = error.layer or node.layer.name
             raise
@@ -109,7 +109,7 @@ def _followed(old: LayerFacts, known: Mapping[Value, Shape]) -> LayerFacts:
     if old.node.tops and all(top in known for top in old.node.tops):
         return replace(old, tops=tuple(known[top] for top in old.node.tops))
     bottoms = tuple(known[value] for value in old.node.bottoms)
-    if bottoms == old.bottoms and old.spec.type != "Python":  # whose code may have changed its mind
+    if bottoms == old.bottoms and not old.spec.runs_code:
         return old
     tops = tuple(old.spec.shapes(old.params, bottoms))
     return replace(
@@ -121,11 +121,13 @@ def _followed(old: LayerFacts, known: Mapping[Value, Shape]) -> LayerFacts:
     )
 
 
-def _layer_facts(node: Node, known: Mapping[Value, Shape], record_shape: RecordShape | None) -> LayerFacts:
+def _layer_facts(
+    node: Node, known: Mapping[Value, Shape], record_shape: RecordShape | None, phase: str
+) -> LayerFacts:
     layer = node.layer
     spec = spec_for(layer)
     _check_counts(spec, layer)
-    params = spec.read(layer)
+    params = spec.read(_with_phase(layer, phase) if spec.runs_code else layer)
     bottoms = tuple(known[value] for value in node.bottoms)
     source = _look_into(layer, record_shape) if spec.reads_source else bottoms
     tops = tuple(spec.shapes(params, source))
@@ -134,6 +136,14 @@ def _layer_facts(node: Node, known: Mapping[Value, Shape], record_shape: RecordS
         raise NetError(f"too many params specified: {len(layer.param)} param for {len(blobs)} learned blobs")
     macs = spec.macs(params, bottoms, tops)
     return LayerFacts(node=node, spec=spec, params=params, bottoms=bottoms, tops=tops, blobs=blobs, macs=macs)
+
+
+def _with_phase(layer: LayerParameter, phase: str) -> LayerParameter:
+    """Returns a copy of a layer that says its phase, as Caffe writes it into the message."""
+    copy = LayerParameter()
+    copy.CopyFrom(layer)
+    copy.phase = TRAIN if phase == "TRAIN" else TEST
+    return copy
 
 
 def _look_into(layer: LayerParameter, record_shape: RecordShape | None) -> tuple[Shape, ...]:

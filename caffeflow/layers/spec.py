@@ -75,6 +75,8 @@ class LayerSpec:
         default_loss_weight: The weight of the first top where the file sets none: 1 for losses.
         auto_tops: Tops that the file leaves out are made all the same.
         reads_source: Its tops depend on a file of records: `shapes` gets their (C, H, W) as bottom.
+        runs_code: Its shapes come from a user's own code: `read` gets the phase in the message, and
+            `shapes` is asked again whenever the net's inputs get other shapes.
         note: A limit that users should know; shown in the docs.
     """
 
@@ -90,6 +92,7 @@ class LayerSpec:
     default_loss_weight: float = 0.0
     auto_tops: bool = False
     reads_source: bool = False
+    runs_code: bool = False
     note: str = ""
 
 

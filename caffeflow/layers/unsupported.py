@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-_LATER: Final = "is not run by the embedded engine yet; the real caffe runs it (--engine caffe)"
 _VIDEO: Final = (
     "reads a camera or a video file, which has no feed here; take the frames out as images and detect on"
     " those; a caffe built from the SSD fork runs it"
 )
 
 UNSUPPORTED: Final[dict[str, str]] = {
-    **dict.fromkeys(
-        (
-            "Python",
-        ),
-        _LATER,
-    ),
     "VideoData": _VIDEO,
 }
 """Type -> why not, as a phrase that follows the type's name."""

@@ -9,6 +9,7 @@ from caffeflow.pycaffe import io as io
 from caffeflow.pycaffe import proto as proto
 from caffeflow.pycaffe.classifier import Classifier as Classifier
 from caffeflow.pycaffe.detector import Detector as Detector
+from caffeflow.pycaffe.layer import Layer as Layer
 from caffeflow.pycaffe.mode import TEST as TEST
 from caffeflow.pycaffe.mode import TRAIN as TRAIN
 from caffeflow.pycaffe.mode import init_log as init_log
@@ -23,6 +24,14 @@ from caffeflow.pycaffe.net_spec import NetSpec as NetSpec
 from caffeflow.pycaffe.net_spec import layers as layers
 from caffeflow.pycaffe.net_spec import params as params
 from caffeflow.pycaffe.net_spec import to_proto as to_proto
+from caffeflow.pycaffe.processes import Timer as Timer
+from caffeflow.pycaffe.processes import has_nccl as has_nccl
+from caffeflow.pycaffe.processes import layer_type_list as layer_type_list
+from caffeflow.pycaffe.processes import set_multiprocess as set_multiprocess
+from caffeflow.pycaffe.processes import set_solver_count as set_solver_count
+from caffeflow.pycaffe.processes import set_solver_rank as set_solver_rank
+from caffeflow.pycaffe.processes import solver_count as solver_count
+from caffeflow.pycaffe.processes import solver_rank as solver_rank
 from caffeflow.pycaffe.solver import AdaDeltaSolver as AdaDeltaSolver
 from caffeflow.pycaffe.solver import AdaGradSolver as AdaGradSolver
 from caffeflow.pycaffe.solver import AdamSolver as AdamSolver
@@ -30,3 +39,5 @@ from caffeflow.pycaffe.solver import NesterovSolver as NesterovSolver
 from caffeflow.pycaffe.solver import RMSPropSolver as RMSPropSolver
 from caffeflow.pycaffe.solver import SGDSolver as SGDSolver
 from caffeflow.pycaffe.solver import get_solver as get_solver
+
+__version__ = "1.0.0"

@@ -1,12 +1,13 @@
-"""`Layer`: a layer of a net as scripts see it."""
+"""`Layer`: what Python layers are derived from, and what scripts see of every other layer."""
 
 from __future__ import annotations
 
 from caffeflow.engine.blob import BlobList
+from caffeflow.engine.python_layers import Layer
 
 
-class Layer:
-    """A layer of a net.
+class BuiltInLayer(Layer):
+    """A layer that the engine computes.
 
     Attributes:
         type: The layer's type, such as `Convolution`.
@@ -16,3 +17,6 @@ class Layer:
     def __init__(self, type: str, blobs: BlobList) -> None:
         self.type = type
         self.blobs = blobs
+
+
+__all__ = ["BuiltInLayer", "Layer"]

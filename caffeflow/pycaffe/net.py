@@ -18,6 +18,7 @@ import numpy as np
 
 from caffeflow.engine.blob import Blob, BlobList, Floats
 from caffeflow.engine.live_net import LiveNet
+from caffeflow.engine.python_layers import allowed
 from caffeflow.errors import UsageError
 from caffeflow.proto.binary import write_caffemodel
 from caffeflow.proto.net import NetRole, filter_net, net_state
@@ -25,7 +26,7 @@ from caffeflow.proto.text import located, read_net
 from caffeflow.pycaffe import mode
 from caffeflow.pycaffe.batches import Array, cut, joined
 from caffeflow.pycaffe.callbacks import Callback, Callbacks
-from caffeflow.pycaffe.layer import Layer
+from caffeflow.pycaffe.layer import BuiltInLayer, Layer
 from caffeflow.weights.formats import read_weights
 from caffeflow.weights.hdf5_files import write_hdf5
 
@@ -70,7 +71,8 @@ class Net:
         state = net_state("TRAIN" if phase == mode.TRAIN else "TEST", level=level, stages=stages or ())
         with located(net_file):
             net = filter_net(net_file.net, state)
-        self._adopt(LiveNet(NetRole(net_file, net, state, "net"), seed=mode.next_seed()))
+        with allowed():
+            self._adopt(LiveNet(NetRole(net_file, net, state, "net"), seed=mode.next_seed()))
         if weights is not None:
             self.copy_from(weights)
 
@@ -86,8 +88,9 @@ class Net:
         self._callbacks = Callbacks()
         self.blobs: OrderedDict[str, Blob] = OrderedDict(live.blobs)
         learned = [live.learned(number) for number in range(len(live.layer_names))]
-        self.layers = [
-            Layer(layer.type, blobs) for layer, blobs in zip(live.net.layers, learned, strict=True)
+        self.layers: list[Layer] = [
+            live.find_python_layer(number) or BuiltInLayer(live.net.layers[number].type, blobs)
+            for number, blobs in enumerate(learned)
         ]
         self.layer_dict: OrderedDict[str, Layer] = OrderedDict(
             zip(live.layer_names, self.layers, strict=True)
@@ -212,6 +215,10 @@ class Net:
     def reshape(self) -> None:
         """Gives every blob the shape that follows from those of the inputs."""
         self._live.reshape()
+
+    def set_input_arrays(self, data: Array, labels: Array) -> None:
+        """Gives a net that begins with MemoryData its images and labels, whole batches of them."""
+        self._live.give(np.asarray(data, np.float32), np.asarray(labels, np.float32))
 
     def clear_param_diffs(self) -> None:
         """Zeroes the diffs of the learned blobs."""

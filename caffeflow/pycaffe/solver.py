@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from caffeflow.engine.live_solver import LiveSolver
+from caffeflow.engine.python_layers import allowed
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import test_nets_of as nets_to_test
 from caffeflow.proto.net import train_net_of
@@ -45,13 +46,9 @@ class Solver:
             self.param.type = self.type  # Caffe: the class decides, whatever the file says
         path = Path(solver_file)
         seed = self.param.random_seed if self.param.random_seed >= 0 else mode.next_seed()
-        self._live = LiveSolver(
-            self.param,
-            train_net_of(self.param, solver_path=path),
-            nets_to_test(self.param, solver_path=path),
-            seed=seed,
-            on_line=mode.show,
-        )
+        train, tests = train_net_of(self.param, solver_path=path), nets_to_test(self.param, solver_path=path)
+        with allowed():
+            self._live = LiveSolver(self.param, train, tests, seed=seed, on_line=mode.show)
         self.net = Net.of(self._live.net)
         self.test_nets = [Net.of(live) for live in self._live.test_nets]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.support.native import NativeCaffe, Report
-from tests.support.pycaffe_nets import SCRIPTS, run_script, write_nets, write_solver
+from tests.support.pycaffe_nets import SCRIPTS, run_script, write_nets, write_python_net, write_solver
 
 pytestmark = pytest.mark.native
 
@@ -70,3 +71,19 @@ def test_a_script_that_uses_solvers(
     count, worst = compare(theirs, ours)
     assert count == 31
     report(f"pycaffe: a script that uses solvers, {rule}", f"{count} results, worst error {worst:.1e}")
+
+
+@pytest.mark.filterwarnings("ignore:Net.file, weights, phase")
+def test_a_script_that_uses_python_layers(
+    caffe: NativeCaffe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: Report
+) -> None:
+    paths = write_python_net(tmp_path)
+    theirs, ours = tmp_path / "theirs.npz", tmp_path / "ours.npz"
+    caffe.run("python", SCRIPTS / "use_python_layers.py", *paths, theirs, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.delitem(sys.modules, "layers_of_users", raising=False)
+    run_script("use_python_layers.py", [*paths, ours], monkeypatch)
+    count, worst = compare(theirs, ours)
+    assert count == 50
+    report("pycaffe: a script that uses Python layers", f"{count} results, worst error {worst:.1e}")

@@ -61,6 +61,37 @@ iter_size: 2 solver_mode: CPU
 """
 
 
+PYTHON_NET: Final = """name: "python"
+layer { name: "waves" type: "Python" top: "waves" top: "phase"
+  python_param { module: "layers_of_users" layer: "Waves" } }
+layer { name: "hidden" type: "InnerProduct" bottom: "waves" top: "hidden"
+  inner_product_param { num_output: 7 weight_filler { type: "xavier" } } }
+layer { name: "offset" type: "Python" bottom: "hidden" top: "offset" param { lr_mult: 3 }
+  python_param { module: "layers_of_users" layer: "Offset" } }
+layer { name: "tanh" type: "TanH" bottom: "offset" top: "tanh" }
+layer { name: "twice" type: "Python" bottom: "tanh" top: "twice"
+  python_param { module: "layers_of_users" layer: "Multiply" param_str: "2.5" } }
+layer { name: "out" type: "InnerProduct" bottom: "twice" top: "out"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "loss" type: "Python" bottom: "out" bottom: "waves" top: "loss" loss_weight: 0.7
+  python_param { module: "layers_of_users" layer: "HalfSquares" } }
+layer { name: "silence" type: "Silence" bottom: "phase" }
+"""
+"""A net whose data, loss and two more layers are the user's own."""
+
+PYTHON_SOLVER: Final = """net: "python.prototxt" base_lr: 0.1 momentum: 0.9 lr_policy: "fixed" max_iter: 9
+snapshot_prefix: "python" solver_mode: CPU
+"""
+
+
+def write_python_net(folder: Path) -> tuple[Path, Path]:
+    """Writes a net of Python layers and its solver, and returns their paths."""
+    paths = folder / "python.prototxt", folder / "python_solver.prototxt"
+    for path, text in zip(paths, (PYTHON_NET, PYTHON_SOLVER), strict=True):
+        path.write_text(text)
+    return paths
+
+
 def write_solver(folder: Path, more: str = "momentum: 0.9") -> Path:
     """Writes a solver and its net, and returns the solver's path."""
     (folder / "solved.prototxt").write_text(SOLVED_NET)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from caffeflow.cli import console, options
+from caffeflow.cli.python_layers import allow_python_layers
 
 if TYPE_CHECKING:
     from caffeflow.workflows.classify import Classified
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @options.force
 @options.device
 @options.precision
+@allow_python_layers
 @options.json_output
 def command(
     bundle: Path, paths: tuple[Path, ...], top: int, batch_size: int, out_dir: Path | None, force: bool,

@@ -6,11 +6,13 @@ import click
 
 from caffeflow.cli import console, options
 from caffeflow.cli.net_options import NetOptions, net_options
+from caffeflow.cli.python_layers import allow_python_layers
 
 
 @click.command("summary", epilog="Example: caffeflow summary lenet")
 @click.argument("nets", metavar="NET|FILE...", nargs=-1, required=True)
 @net_options(phase="TEST")
+@allow_python_layers
 @options.json_output
 def command(nets: tuple[str, ...], net: NetOptions, as_json: bool) -> None:
     """Show layers, shapes, parameters and multiply-accumulates.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from caffeflow.cli import console, options
+from caffeflow.cli.python_layers import allow_python_layers
 from caffeflow.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 )
 @options.device
 @options.precision
+@allow_python_layers
 @options.json_output
 def command(
     net: str | None, weights: Path | None, data: Path | None, split: str, batch_size: int | None,

@@ -9,6 +9,7 @@ import click
 
 from caffeflow.cli import console, options
 from caffeflow.cli.net_options import NetOptions, net_options
+from caffeflow.cli.python_layers import allow_python_layers
 
 
 @click.command("time", epilog="Example: caffeflow time lenet --batch-size 8 --iterations 3")
@@ -26,6 +27,7 @@ from caffeflow.cli.net_options import NetOptions, net_options
 )
 @click.option("--weights", type=options.FILE, help="Caffemodel to load.")
 @click.option("--layers", is_flag=True, help="List each layer too, as does a single NET.")
+@allow_python_layers
 @options.json_output
 def command(
     nets: tuple[str, ...],

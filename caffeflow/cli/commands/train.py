@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from caffeflow.cli import console, options, train_report
+from caffeflow.cli.python_layers import allow_python_layers
 
 
 @click.command(
@@ -32,6 +33,7 @@ from caffeflow.cli import console, options, train_report
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the solver's random_seed.")
 @click.option("--level", type=int, help="Level for the include and exclude rules of the train net.")
 @click.option("--stage", "stages", metavar="S[,S]", help="Stages for those rules.")
+@allow_python_layers
 @options.json_output
 def command(
     solver: Path | None, weights: str | None, stages: str | None, as_json: bool, **asked: Any

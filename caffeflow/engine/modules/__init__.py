@@ -34,6 +34,7 @@ from caffeflow.engine.modules import parameter as parameter
 from caffeflow.engine.modules import permute as permute
 from caffeflow.engine.modules import pooling as pooling
 from caffeflow.engine.modules import prior_box as prior_box
+from caffeflow.engine.modules import python_layer as python_layer
 from caffeflow.engine.modules import recurrent as recurrent
 from caffeflow.engine.modules import reduction as reduction
 from caffeflow.engine.modules import reshape as reshape
