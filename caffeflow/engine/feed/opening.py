@@ -17,7 +17,7 @@ from caffeflow.engine.feed.pictures import PictureTransformer
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.records import Records
 from caffeflow.engine.feed.settings import TransformSettings, naming
-from caffeflow.engine.feed.sources import first_shape, open_hdf5, open_records
+from caffeflow.engine.feed.sources import first_shape, open_hdf5, open_records, reads_no_records
 from caffeflow.engine.feed.transformer import Transformer
 from caffeflow.engine.feed.windows import WindowBatches
 from caffeflow.errors import DataError, NetError
@@ -25,6 +25,7 @@ from caffeflow.layers.spec import spec_for
 from caffeflow.proto.caffe_pb2 import LayerParameter
 from caffeflow.system import usable_cores
 
+_BATCHES: Final = ("Data", "ImageData", "AnnotatedData", "HDF5Data", "WindowData")
 _MOST_WORKERS: Final = 16
 _IMAGE_PREFETCH: Final = 4  # Caffe: of all its data layers only Data lets the file choose
 
@@ -55,6 +56,8 @@ def open_feed(
             return DummyFeed(layer, params.tops, draws)
         if layer.type == "MemoryData":
             return MemoryFeed(layer.name, params.tops[0])
+    if layer.type not in _BATCHES:
+        raise reads_no_records(layer)
     threads = workers or min(usable_cores(), _MOST_WORKERS)
     is_shared = phase == "TRAIN"
     cutting = BatchSettings(

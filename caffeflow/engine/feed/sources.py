@@ -67,8 +67,13 @@ def open_records(layer: LayerParameter, settings: TransformSettings, draws: Draw
         return ListedImages(layer, draws)
     if layer.type == "AnnotatedData":
         return AnnotatedRecords(layer, settings)
+    raise reads_no_records(layer)
+
+
+def reads_no_records(layer: LayerParameter) -> UnsupportedLayerError:
+    """Returns the error of a layer that is asked for records and has none."""
     what = f"type '{layer.type}' reads no records; expected Data, ImageData or AnnotatedData"
-    raise UnsupportedLayerError(what, layer=layer.name)
+    return UnsupportedLayerError(what, layer=layer.name)
 
 
 def _open(layer: LayerParameter) -> Records:
