@@ -49,7 +49,7 @@ def set_device(number: int) -> None:
 
 def set_random_seed(seed: int) -> None:
     """Lets every net made from now on begin with the same weights, dropout and crops in each run."""
-    _state.seeds = itertools.count(int(seed))
+    _state.seeds = itertools.count(int(seed) % 2**32)  # Caffe: an unsigned number
 
 
 def next_seed() -> int:

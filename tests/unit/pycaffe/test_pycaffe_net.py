@@ -206,6 +206,7 @@ def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
         return list(caffe.Net(path, caffe.TRAIN).params["b"][0].data.flat)
 
     assert weights(1) == weights(1) != weights(2)
+    assert weights(-1) == weights(2**32 - 1)
 
 
 def test_callbacks_hear_of_every_layer(net: caffe.Net) -> None:
