@@ -21,6 +21,15 @@ from caffeflow.proto.legacy import upgrade_net
 from caffeflow.proto.net import Phase, filter_net, net_state
 from caffeflow.proto.text import NetFile, layer_lines, located, parse, read_net
 
+# Layers that say how many records make a batch, and the field whose batch_size it is.
+_BATCHED: Final = {
+    "Data": "data_param",
+    "AnnotatedData": "data_param",
+    "ImageData": "image_data_param",
+    "HDF5Data": "hdf5_data_param",
+    "WindowData": "window_data_param",
+    "MemoryData": "memory_data_param",
+}
 _FOLDER_FILES: Final = ("deploy.prototxt", "train_val.prototxt", "test.prototxt", "train.prototxt")
 _FOLDER_FILES_TO_TRAIN: Final = ("train_val.prototxt", "train.prototxt", "test.prototxt", "deploy.prototxt")
 
@@ -109,25 +118,15 @@ def open_net(ask: Ask) -> OpenedNet:
 def set_batch_size(net: NetParameter, batch_size: int) -> None:
     """Sets how many items the data, dummy data and input layers of a net bring at once."""
     for layer in net.layer:
-        match layer.type:
-            case "Data" | "AnnotatedData":
-                layer.data_param.batch_size = batch_size
-            case "ImageData":
-                layer.image_data_param.batch_size = batch_size
-            case "HDF5Data":
-                layer.hdf5_data_param.batch_size = batch_size
-            case "WindowData":
-                layer.window_data_param.batch_size = batch_size
-            case "MemoryData":
-                layer.memory_data_param.batch_size = batch_size
-            case "Input" | "DummyData":
-                param = layer.input_param if layer.type == "Input" else layer.dummy_data_param
-                for shape in param.shape:
-                    if shape.dim:
-                        shape.dim[0] = batch_size
-                if layer.type == "DummyData" and layer.dummy_data_param.num:
-                    tops = len(layer.dummy_data_param.num)
-                    layer.dummy_data_param.num[:] = [batch_size] * tops
+        if layer.type in _BATCHED:
+            getattr(layer, _BATCHED[layer.type]).batch_size = batch_size
+        elif layer.type in ("Input", "DummyData"):
+            param = layer.input_param if layer.type == "Input" else layer.dummy_data_param
+            for shape in param.shape:
+                if shape.dim:
+                    shape.dim[0] = batch_size
+            if layer.type == "DummyData":
+                layer.dummy_data_param.num[:] = [batch_size] * len(layer.dummy_data_param.num)
 
 
 def shape_of_text(text: str) -> Shape:

@@ -40,20 +40,25 @@ def run_case(case, folder):
     for index, blob in enumerate(params):
         out[f"param_after_{index}"] = blob.data.copy()
     if case["backward"]:
-        random = np.random.RandomState(case["seed"])
-        for index, blob in enumerate(case["tops"]):
-            diff = net.blobs[blob].diff
-            if not case["loss"]:  # a loss layer's top diff is its weight, and stays
-                diff[...] = random.standard_normal(diff.shape)
-            out[f"top_diff_{index}"] = diff.copy()
-        net.backward()
-        for index, blob in enumerate(case["bottoms"]):
-            out[f"bottom_diff_{index}"] = net.blobs[blob].diff.copy()
-        for index, blob in enumerate(params):
-            out[f"param_diff_{index}"] = blob.diff.copy()
-        for blob in case.get("diffs", ()):
-            out[f"diff_{blob}"] = net.blobs[blob].diff.copy()
+        run_backward(case, net, params, out)
     np.savez(str(folder / f"{case['name']}.out.npz"), **out)
+
+
+def run_backward(case, net, params, out):
+    """Runs a net backward from random top diffs and keeps all diffs in `out`."""
+    random = np.random.RandomState(case["seed"])
+    for index, blob in enumerate(case["tops"]):
+        diff = net.blobs[blob].diff
+        if not case["loss"]:  # a loss layer's top diff is its weight, and stays
+            diff[...] = random.standard_normal(diff.shape)
+        out[f"top_diff_{index}"] = diff.copy()
+    net.backward()
+    for index, blob in enumerate(case["bottoms"]):
+        out[f"bottom_diff_{index}"] = net.blobs[blob].diff.copy()
+    for index, blob in enumerate(params):
+        out[f"param_diff_{index}"] = blob.diff.copy()
+    for blob in case.get("diffs", ()):
+        out[f"diff_{blob}"] = net.blobs[blob].diff.copy()
 
 
 def main():
