@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,9 +63,11 @@ CASES = {
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Iterator[Path]:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    return write_project(tmp_path)  # the working folder, see conftest
+    yield write_project(tmp_path)  # the working folder, see conftest
+    torch.set_num_threads(threads)  # the sums of other tests are those of more
 
 
 @pytest.mark.parametrize("case", CASES)

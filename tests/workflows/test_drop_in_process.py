@@ -24,8 +24,14 @@ def project(tmp_path: Path) -> Path:
 def start(project: Path, *words: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*COMMAND, *words], cwd=project, env=environment, stderr=subprocess.PIPE, text=True
-    )
+        [*COMMAND, *words], cwd=project, env=environment, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_ctrl_c,
+    )  # fmt: skip
+
+
+def hear_ctrl_c() -> None:
+    """Undoes what a shell does to its background jobs, of which these tests may be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> list[str]:

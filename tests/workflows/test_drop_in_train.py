@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +26,11 @@ SNAPSHOTS = {f"lenet_iter_{n}.{ending}" for n in (5, 10) for ending in ("caffemo
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Iterator[Path]:
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    return write_project(tmp_path)  # the working folder, see conftest
+    yield write_project(tmp_path)  # the working folder, see conftest
+    torch.set_num_threads(threads)  # the sums of other tests are those of more
 
 
 def train(capsys: pytest.CaptureFixture[str], *words: str, solver: str = "solver.prototxt") -> list[str]:

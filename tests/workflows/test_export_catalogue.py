@@ -59,7 +59,7 @@ CLASSIFIERS = [
 ]
 DETECTORS = [
     Case("ssdlite-voc", {"input_size": "256", "width": "0.35"}),
-    Case("ssdlite-voc", {"input_size": "256", "bn": "true", "conf_loss": "softmax", "width": "0.5"}),
+    Case("ssdlite-voc", {"input_size": "256", "conf_loss": "softmax", "width": "0.5"}),
     Case("ssdlite-coco", {"input_size": "256", "width": "0.35"}),
     Case("mobilenet-ssd-voc", {"width": "0.5"}),
     Case("ssd-small"),

@@ -58,8 +58,12 @@ def test_weights_schema_agrees_with_the_full_one_where_both_have_a_field() -> No
         (weights_pb2.NetWeights, caffe_pb2.NetParameter),
         (weights_pb2.SolverStateBlobs, caffe_pb2.SolverState),
     ]
+    nvcaffes_own = {"raw_data", "raw_data_type"}
+    assert not nvcaffes_own & set(caffe_pb2.BlobProto.DESCRIPTOR.fields_by_name)
     for small, full in pairs:
         for field in small.DESCRIPTOR.fields:
+            if field.name in nvcaffes_own:
+                continue
             assert full.DESCRIPTOR.fields_by_name[field.name].number == field.number, field.full_name
 
 
