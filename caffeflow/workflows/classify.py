@@ -10,11 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from caffeflow.data.captions import with_lines_below
-from caffeflow.errors import DataError
 from caffeflow.images import Image, Mode
 from caffeflow.workflows.bundle import read_bundle
 from caffeflow.workflows.classifier import Classifier, Floats
-from caffeflow.workflows.detect_images import Picture, find_pictures
+from caffeflow.workflows.detect_images import Picture, find_pictures, read_batches
 from caffeflow.workflows.drawn_pictures import check_free, place_of, write_drawn
 
 
@@ -100,19 +99,9 @@ def classify(
     check_free(pictures, settings.out_dir, force=settings.force)
     classifier = Classifier(bundle, device=settings.device, precision=settings.precision, note=note)
     mode: Mode = "gray" if bundle.preprocess.channels == 1 else "color"  # as prepare decodes for such a net
-    unread = 0
-    for start in range(0, len(pictures), settings.batch_size):
-        batch = []
-        for picture in pictures[start : start + settings.batch_size]:
-            try:
-                batch.append((picture, picture.read(mode)))
-            except DataError as error:
-                note(f"left out: {error}")
-                unread += 1
+    for done, batch in read_batches(pictures, settings.batch_size, note, mode=mode):
         yield from _look(classifier, batch, settings)
-        on_progress(min(start + settings.batch_size, len(pictures)), len(pictures))
-    if unread == len(pictures):
-        raise DataError(f"none of the {unread} pictures can be read; the first is {pictures[0].path}")
+        on_progress(done, len(pictures))
 
 
 def best(scores: Floats, labels: Sequence[str], top: int) -> tuple[Guess, ...]:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from caffeflow.data.box_drawing import NamedCorners, draw_boxes
-from caffeflow.errors import DataError
 from caffeflow.images import Image
-from caffeflow.workflows.detect_images import Picture, find_pictures
+from caffeflow.workflows.detect_images import Picture, find_pictures, read_batches
 from caffeflow.workflows.detector import Detection, Detector, DetectorSettings
 from caffeflow.workflows.drawn_pictures import check_free, place_of, write_drawn
 
@@ -80,19 +79,9 @@ def detect(
     pictures = find_pictures(settings.paths)
     check_free(pictures, settings.out_dir, force=settings.force)
     detector = Detector(settings.detector, note)
-    unread = 0
-    for start in range(0, len(pictures), settings.batch_size):
-        batch = []
-        for picture in pictures[start : start + settings.batch_size]:
-            try:
-                batch.append((picture, picture.read()))
-            except DataError as error:
-                note(f"left out: {error}")
-                unread += 1
+    for done, batch in read_batches(pictures, settings.batch_size, note):
         yield from _look(detector, batch, settings.out_dir)
-        on_progress(min(start + settings.batch_size, len(pictures)), len(pictures))
-    if unread == len(pictures):
-        raise DataError(f"none of the {unread} pictures can be read; the first is {pictures[0].path}")
+        on_progress(done, len(pictures))
 
 
 def _look(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,28 @@ def find_pictures(paths: Sequence[Path]) -> list[Picture]:
             raise DataError(f"{path}: no such file or folder")
         found += _below(path) if path.is_dir() else [Picture(path=path, name=path.name)]
     return found
+
+
+def read_batches(
+    pictures: Sequence[Picture], batch_size: int, note: Callable[[str], None], *, mode: Mode = "color"
+) -> Iterator[tuple[int, list[tuple[Picture, Image]]]]:
+    """Yields how many pictures are done after a batch, and those of it that could be read; others are noted.
+
+    Raises:
+        DataError: Not one can be read; it comes after the last batch.
+    """
+    unread = 0
+    for start in range(0, len(pictures), batch_size):
+        batch = []
+        for picture in pictures[start : start + batch_size]:
+            try:
+                batch.append((picture, picture.read(mode)))
+            except DataError as error:
+                note(f"left out: {error}")
+                unread += 1
+        yield min(start + batch_size, len(pictures)), batch
+    if unread == len(pictures):
+        raise DataError(f"none of the {unread} pictures can be read; the first is {pictures[0].path}")
 
 
 def _below(folder: Path) -> list[Picture]:

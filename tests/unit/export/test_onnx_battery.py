@@ -19,40 +19,12 @@ from caffeflow.export.onnx_run import run_onnx
 from caffeflow.layers.spec import SPECS
 from caffeflow.proto.binary import LayerArrays
 from caffeflow.proto.caffe_pb2 import TRAIN, NetParameter
+from tests.support.every_layer_case import CASES
 from tests.support.layer_battery import Case, assert_arrays_equal, run
-from tests.support.layer_cases import (
-    activations,
-    convolution,
-    data,
-    detection,
-    inner_product,
-    label_losses,
-    multibox,
-    normalisation,
-    pooling,
-    scores,
-    selection,
-    structure,
-)
 
 TOLERANCE = 2e-5  # of the largest value
 OPSETS = (11, 13, 18, 21)  # between them operators got axes, sizes and bounds as inputs
 
-FILES = (
-    activations,
-    convolution,
-    data,
-    detection,
-    inner_product,
-    label_losses,
-    multibox,
-    normalisation,
-    pooling,
-    scores,
-    selection,
-    structure,
-)
-CASES = [case for file in FILES for case in file.CASES]
 NO_ONNX = ("silence", "pooling-stochastic")  # the one has no top, the other no operator
 WRITTEN = [case for case in CASES if case.type in WRITERS and not case.id.startswith(NO_ONNX)]
 

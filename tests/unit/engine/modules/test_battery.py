@@ -12,28 +12,8 @@ from caffeflow.engine.modules.registry import MODULES, LayerModule, Setup, build
 from caffeflow.errors import UnsupportedLayerError
 from caffeflow.layers.spec import SPECS
 from caffeflow.proto.caffe_pb2 import LayerParameter
+from tests.support.every_layer_case import CASES
 from tests.support.layer_battery import CHECKS, as_tuple, assert_arrays_equal
-from tests.support.layer_cases import (
-    activations,
-    convolution,
-    data,
-    detection,
-    inner_product,
-    label_losses,
-    multibox,
-    normalisation,
-    pooling,
-    recurrent,
-    scores,
-    selection,
-    structure,
-)
-
-FAMILIES = (
-    activations, convolution, data, detection, inner_product, label_losses, multibox, normalisation, pooling,
-    recurrent, scores, selection, structure,
-)  # fmt: skip
-CASES = [case for family in FAMILIES for case in family.CASES]
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
