@@ -21,6 +21,7 @@ from caffeflow.engine.live_net import LiveNet
 from caffeflow.engine.python_layers import allowed
 from caffeflow.errors import UsageError
 from caffeflow.proto.binary import write_caffemodel
+from caffeflow.proto.hdf5_weights import write_hdf5
 from caffeflow.proto.net import NetRole, filter_net, net_state
 from caffeflow.proto.text import located, read_net
 from caffeflow.pycaffe import mode
@@ -28,7 +29,6 @@ from caffeflow.pycaffe.batches import Array, cut, joined
 from caffeflow.pycaffe.callbacks import Callback, Callbacks
 from caffeflow.pycaffe.layer import BuiltInLayer, Layer
 from caffeflow.weights.formats import read_weights
-from caffeflow.weights.hdf5_files import write_hdf5
 
 
 class Net:

@@ -14,7 +14,7 @@ from typing import Final
 
 from caffeflow.errors import UsageError, WeightsError
 from caffeflow.proto.binary import LayerArrays, read_named_caffemodel, write_caffemodel
-from caffeflow.weights.hdf5_files import read_hdf5, write_hdf5
+from caffeflow.proto.hdf5_weights import read_hdf5, write_hdf5
 from caffeflow.weights.npz_files import read_npz, write_npz
 from caffeflow.weights.safetensors_files import read_safetensors, write_safetensors
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from caffeflow.errors import WeightsError
 from caffeflow.files import replacing
 from caffeflow.proto.binary import Array, LayerArrays
-from caffeflow.weights.keyed_arrays import HEADER_KEY, as_float32, check_size, from_table, header, keyed
+from caffeflow.proto.keyed_arrays import HEADER_KEY, as_float32, check_size, from_table, header, keyed
 
 _ENDING: Final = ".npy"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from caffeflow.errors import WeightsError
 from caffeflow.files import write_atomically
 from caffeflow.proto.binary import Array, LayerArrays
-from caffeflow.weights.keyed_arrays import HEADER_KEY, as_float32, from_table, header, keyed
+from caffeflow.proto.keyed_arrays import HEADER_KEY, as_float32, from_table, header, keyed
 
 
 def write_safetensors(path: Path, *, name: str, layers: Sequence[LayerArrays]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from caffeflow.errors import UsageError, WeightsError, suggestion
 from caffeflow.proto.binary import LayerArrays, count_values
+from caffeflow.proto.hdf5_weights import caffe_cannot_find
 from caffeflow.proto.matching import Shape
 from caffeflow.weights.compare import LayerDifference, compare_layers
 from caffeflow.weights.copying import CopyTable, copy_table, unusable
 from caffeflow.weights.formats import ENDINGS, ending_of, read_weights, read_weights_file, write_weights
-from caffeflow.weights.hdf5_files import caffe_cannot_find
 from caffeflow.workflows.open_net import Ask, open_net
 from caffeflow.workflows.weights_into_net import in_shape, learned_shapes, named, where_all_is
 

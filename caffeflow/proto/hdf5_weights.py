@@ -18,7 +18,7 @@ from typing import Any, Final
 from caffeflow.errors import WeightsError
 from caffeflow.files import replacing
 from caffeflow.proto.binary import Array, LayerArrays
-from caffeflow.weights.keyed_arrays import HEADER_KEY, as_float32, check_size, from_table, header, keyed
+from caffeflow.proto.keyed_arrays import HEADER_KEY, as_float32, check_size, from_table, header, keyed
 
 _DATA: Final = "data"
 
