@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-detection test test-quick test-native test-build lint types bench docs schema clean
+.PHONY: help setup demo demo-detection test test-quick test-native test-build fidelity lint types bench docs schema clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ test-native: $(READY)  ## set up the real Caffe once (Debian 11's package), and 
 test-build: $(READY)  ## patch, build, test and train with whole Caffe trees: CAFFEFLOW_TREES, or Debian's source
 	$(BIN)/python -m tests.native.setup_source
 	$(BIN)/python -m pytest -q -m build tests/native
+
+fidelity: $(READY)  ## draw layers, nets and solvers, compare them with the real Caffe, write docs/fidelity.md
+	$(BIN)/python -m tests.native.setup_caffe
+	$(BIN)/python -m pytest -q -m fidelity tests/native --fidelity docs/fidelity.md
 
 lint: $(READY)  ## check style and formatting
 	$(BIN)/ruff check .

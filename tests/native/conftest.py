@@ -5,10 +5,12 @@ Without a set-up Caffe every test here is passed over, with the reason; `make te
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.fidelity import FidelityPage, Keep, write_page
 from tests.support.native import (
     SSD_TREE,
     NativeCaffe,
@@ -19,6 +21,14 @@ from tests.support.native import (
 )
 
 _FIGURES: dict[str, str] = {}
+_PAGE = FidelityPage()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the option that `make fidelity` gives."""
+    parser.addoption(
+        "--fidelity", metavar="FILE", help="write the figures of the drawn comparisons into FILE"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +59,19 @@ def report() -> Report:
         _FIGURES[name] = figure
 
     return keep
+
+
+@pytest.fixture(scope="session")
+def fidelity() -> Keep:
+    """Keeps a row of the fidelity page: section, key, cells."""
+    return _PAGE.keep
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Writes the fidelity page where that is asked for, if everything agreed."""
+    path = session.config.getoption("--fidelity", default=None)
+    if path is not None and exitstatus == 0:
+        write_page(Path(session.config.invocation_params.dir, path), _PAGE)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

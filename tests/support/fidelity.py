@@ -1,0 +1,132 @@
+"""`docs/fidelity.md`: how far the engine agrees with the real Caffe, written by the run that compared them.
+
+Tests keep rows (`keep` is the fixture `fidelity`); `make fidelity` writes them. A section that the run has
+rows for is written anew, whole; every other section stays as it stands on the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+HEAD: Final = """\
+# Fidelity: drawn layers, drawn nets and solvers beside the real Caffe
+
+Written by `make fidelity`, not by hand: the tests that `make test-native` runs put their figures here. Both sides
+are fed with the same values by a seeded generator, Caffe through its pycaffe in a process of its own; one thread
+each. What else is compared is in [parity](parity.md), what differs on purpose in [differences](differences.md).
+"""
+
+Row = Mapping[str, str]
+"""Column -> cell of one row."""
+
+
+class Keep(Protocol):
+    """Keeps one row of a section, under a key that is its first cell."""
+
+    def __call__(self, section: str, key: str, cells: Row) -> None:
+        """Keeps the row; a second one under the same key replaces the first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One table of the page.
+
+    Attributes:
+        title: Its heading, by which rows name it.
+        rule: What was compared, and by which rule.
+        keys: The heading of the first column.
+    """
+
+    title: str
+    rule: str
+    keys: str
+
+
+_RULE: Final = """\
+20 drawn configurations a type, over the fields that its CPU code reads. Fed with the same bottoms, learned
+blobs and top gradients, tops, bottom gradients and gradients of learned blobs differ by at most 1e-5 of the
+largest entry, or, where an entry is a sum, of the largest sum of absolute terms. The columns hold the worst
+difference by that measure over the configurations; a dash stands where the type has no such blobs."""
+
+SECTIONS: Final = (
+    Section(title="Layer types", rule=_RULE, keys="type"),
+    Section(title="Layer types of the SSD fork", rule=_RULE + " Asked of a build of the fork.", keys="type"),
+    Section(title="Layer types not compared", rule="And why not.", keys="type"),
+    Section(
+        title="Random nets",
+        rule="Drawn nets of 5 to 25 layers: layer by layer as above, and as whole nets.",
+        keys="nets",
+    ),
+    Section(
+        title="Solvers",
+        rule="Each update rule with each learning rate policy and option, on a smooth net.",
+        keys="rule",
+    ),
+)
+"""The sections in the page's order."""
+
+
+@dataclass
+class FidelityPage:
+    """The rows of a page, by section and key."""
+
+    rows: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+
+    def keep(self, section: str, key: str, cells: Row) -> None:
+        """Keeps one row; see `Keep`."""
+        assert section in {each.title for each in SECTIONS}, f"the page has no section '{section}'"
+        for cell in (key, *cells, *cells.values()):
+            assert "|" not in cell and "\n" not in cell, f"a cell holds one line without bars: {cell!r}"
+        self.rows.setdefault(section, {})[key] = dict(cells)
+
+    def text(self) -> str:
+        """Returns the page."""
+        tables = (
+            _table(section, self.rows[section.title]) for section in SECTIONS if self.rows.get(section.title)
+        )
+        return "\n".join([HEAD, *tables])
+
+
+def read_page(path: Path) -> FidelityPage:
+    """Returns the rows of a written page; none where there is no file."""
+    page = FidelityPage()
+    section, heads = "", [""]
+    for line in path.read_text().splitlines() if path.is_file() else []:
+        if line.startswith("## "):
+            section, heads = line.removeprefix("## "), []
+        elif line.startswith("| ") and section:
+            cells = [cell.strip() for cell in line.strip("|").split("|")]
+            if heads:
+                present = {head: cell for head, cell in zip(heads[1:], cells[1:], strict=True) if cell}
+                page.keep(section, cells[0], present)
+            else:
+                heads = cells
+    return page
+
+
+def write_page(path: Path, kept: FidelityPage) -> None:
+    """Writes the kept sections into the page and leaves its others as they are."""
+    page = read_page(path)
+    page.rows |= kept.rows
+    path.write_text(page.text())
+
+
+def _table(section: Section, rows: Mapping[str, Row]) -> str:
+    columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
+    lines = [
+        f"## {section.title}",
+        "",
+        section.rule,
+        "",
+        _line([section.keys, *columns]),
+        "|" + "---|" * (len(columns) + 1),
+        *(_line([key, *(cells.get(column, "") for column in columns)]) for key, cells in rows.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
