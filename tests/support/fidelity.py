@@ -79,7 +79,7 @@ class FidelityPage:
         """Keeps one row; see `Keep`."""
         assert section in {each.title for each in SECTIONS}, f"the page has no section '{section}'"
         for cell in (key, *cells, *cells.values()):
-            assert "|" not in cell and "\n" not in cell, f"a cell holds one line without bars: {cell!r}"
+            assert not {"|", "\n"} & set(cell), f"a cell holds one line without bars: {cell!r}"
         self.rows.setdefault(section, {})[key] = dict(cells)
 
     def text(self) -> str:
