@@ -284,6 +284,7 @@ def _declared(group: str, table: Mapping[str, Mapping[str, Any]]) -> list[Variab
             source=fields["source"],
             allowed=tuple(from_toml(fields["type"], value) for value in fields.get("allowed", ())),
             minimum=fields.get("minimum"),
+            count=fields.get("count", 0),
             option=fields.get("option", ""),
         )
         for name, fields in table.items()

@@ -29,6 +29,7 @@ class Variable:
         source: Where the default comes from (a paper, a file, a rule).
         allowed: The values it may take; empty for any of the type.
         minimum: The smallest value (of each element, for lists).
+        count: How many elements a list has; 0 for any number.
         option: The command-line option that sets it, or an empty string.
     """
 
@@ -39,6 +40,7 @@ class Variable:
     source: str
     allowed: tuple[Any, ...] = ()
     minimum: float | None = None
+    count: int = 0
     option: str = ""
 
     def parse(self, text: str) -> Any:
@@ -62,8 +64,10 @@ class Variable:
         """Returns a value if it is allowed.
 
         Raises:
-            TemplateError: It is too small, or not among the allowed values.
+            TemplateError: It is too small or short, or not among the allowed values.
         """
+        if self.count and len(value) != self.count:
+            raise TemplateError(f"{self.name}: expected {self.count} numbers, found {len(value)}")
         if self.allowed and value not in self.allowed:
             known = ", ".join(str(each) for each in self.allowed)
             near = suggestion(value, self.allowed) if self.type == "str" else ""

@@ -35,6 +35,8 @@ _SOLVER: Final[Mapping[str, Any]] = {
     "iter_size": 1, "average_loss": 1, "power": AUTO, "stepvalue": AUTO, "clip_gradients": -1.0,
 }  # fmt: skip
 _FLICKR: Final = ("flickr_style", 64_000, 5_000)  # the tutorial's images, and those of its 100 test batches
+# What would change the shape of published weights stays as published.
+_SHAPES_WEIGHTS: Final = ("net.conv1_kernel",)
 _DETECTING: Final = ("PriorBox", "MultiBoxLoss", "DetectionOutput", "AnnotatedData")
 _DATA_LAYERS: Final = "data_layers.prototxt.j2"
 _COLOUR: Final = 3
@@ -152,7 +154,9 @@ def _tuned(net: Net) -> Net:
         expected=None,
         other_recipes=(),
         small_input={
-            name: value for name, value in net.small_input.items() if not name.startswith("solver.")
+            name: value
+            for name, value in net.small_input.items()
+            if not name.startswith("solver.") and name not in _SHAPES_WEIGHTS
         },
     )
 

@@ -55,7 +55,7 @@ _SHOWN = 12  # new layers that are named
 @click.option("--conf-loss", metavar="KIND", help="A detection net's scores: softmax or logistic.")
 @click.option("--min-ratio", metavar="PERCENT", help="Smallest prior box, of the input's shorter side.")
 @click.option("--max-ratio", metavar="PERCENT", help="Smallest side of the last map's prior boxes.")
-@click.option("--pool", metavar="KIND", help="Rounding of resnet50's pooling: caffe, floor, slice.")
+@click.option("--pool", metavar="KIND", help="Rounding of resnet50's pooling: caffe, floor, slice; or none.")
 @click.option("--backend", metavar="KIND", help="Kind of data layer: lmdb or imagedata.")
 @click.option("--batch-size", metavar="N", help="Training images in a batch.")
 @click.option("--test-batch-size", metavar="N", help="Test images in a batch.")

@@ -106,6 +106,20 @@ OPTIONS: list[tuple[str, dict[str, str]]] = [
         for size in ("200", "225", "224x226", "226x224")
     ],
     ("resnet50", {"width": "0.5"}),
+    *[
+        (net, {"input_size": "32", "classes": "10"})
+        for net in (
+            "mobilenet-v1",
+            "resnet50",
+            "regnetx-400mf",
+            "regnetx-800mf",
+            "regnetx-1.6gf",
+            "regnetx-3.2gf",
+        )
+    ],
+    ("resnet50", {"variant": "torchvision", "input_size": "32", "classes": "100"}),
+    ("resnet50", {"variant": "torchvision", "input_size": "64", "strides": "1,2,2,2", "conv1_kernel": "3"}),
+    ("regnetx-800mf", {"input_size": "64", "strides": "1,2,2,2,2"}),
     ("resnet50", {"activation": "clip", "mean": "file"}),
     ("regnetx-400mf", {"activation": "relu6", "conv_engine": "caffe"}),
     ("regnetx-1.6gf", {"input_size": "160", "scale": "0.1,0.2,0.3"}),
@@ -119,7 +133,7 @@ OPTIONS: list[tuple[str, dict[str, str]]] = [
 
 
 def test_the_options_swept_are_this_many() -> None:
-    assert len(OPTIONS) == 55
+    assert len(OPTIONS) == 64
 
 
 @pytest.mark.parametrize(("net", "options"), OPTIONS)
@@ -206,15 +220,40 @@ def test_pooling_of_torchvision_s_resnet_gives_its_rows() -> None:
         assert infer(graph).tops[graph.last("pool1")][2:] == (rows, rows), pool
 
 
-def test_small_inputs_keep_mobilenet_v2_s_early_strides_at_one() -> None:
-    strides = {
-        size: [
-            list(layers("mobilenet-v2", "deploy", input_size=size)[name].convolution_param.stride) or [1]
-            for name in ("conv1", "conv2_2/dwise", "conv3_2/dwise")
-        ]
-        for size in ("32", "64")
-    }
-    assert strides == {"32": [[1], [1], [2]], "64": [[2], [2], [2]]}
+def side_of_last_map(net: str, size: str, variant: str | None) -> int:
+    text = render_in_memory(net, variant=variant, assignments={"input_size": size}).texts["deploy.prototxt"]
+    shapes = infer(build_graph(net_of(text, "TEST")))
+    pool = [layer for layer in shapes.layers if layer.spec.type == "Pooling"][-1]
+    return pool.bottoms[0][2]
+
+
+@pytest.mark.parametrize(
+    ("net", "variant", "sides"),
+    [
+        ("mobilenet-v1", None, {"224": 7, "49": 2, "48": 3, "32": 2}),
+        ("mobilenet-v2", "shicai", {"224": 7, "64": 2, "32": 4}),
+        ("mobilenet-v2", "paper", {"224": 7, "64": 2, "32": 4}),
+        ("resnet50", "he", {"224": 7, "64": 2, "32": 4}),
+        ("resnet50", "torchvision", {"224": 7, "64": 2, "32": 4}),
+        ("regnetx-800mf", None, {"224": 7, "64": 2, "32": 8}),
+    ],
+)
+def test_small_inputs_are_shrunk_less(net: str, variant: str | None, sides: dict[str, int]) -> None:
+    assert {size: side_of_last_map(net, size, variant) for size in sides} == sides
+
+
+def test_resnet_s_cifar_stem_is_a_small_convolution_without_pooling() -> None:
+    small = layers("resnet50", "deploy", input_size="32")
+    stem = small["conv1"].convolution_param
+    assert (list(stem.kernel_size), list(stem.stride), list(stem.pad)) == ([3], [], [1])
+    assert "pool1" not in small
+    assert small["res2a_branch1"].bottom == ["conv1"]
+
+
+def test_strides_given_win_over_those_for_small_inputs() -> None:
+    given = layers("mobilenet-v1", "deploy", input_size="32", strides="2,1,2,2,2")
+    strides = [list(given[name].convolution_param.stride) for name in ("conv1", "conv2_2/dw", "conv3_2/dw")]
+    assert strides == [[2], [], [2]]
 
 
 @pytest.mark.parametrize(
@@ -222,6 +261,7 @@ def test_small_inputs_keep_mobilenet_v2_s_early_strides_at_one() -> None:
     [
         ("lenet", {"classes": "0"}, r"net\.classes: 0 is too small; expected at least 2"),
         ("caffenet", {"top5": "true", "classes": "5"}, "needs more than five classes; net.classes is 5"),
+        ("mobilenet-v2", {"strides": "1,1"}, r"net\.strides: expected 5 numbers, found 2"),
         ("resnet50", {"pool": "slice"}, "only the variant torchvision pads"),
         ("mobilenet-v1", {"width": "0.3"}, r"expected one of 0\.25, 0\.5, 0\.75, 1\.0"),
         ("lenet", {"width": "1"}, "net 'lenet' has no variable 'width'"),
