@@ -12,7 +12,7 @@ from caffeflow import errors, resources
 from caffeflow.cli.main import COMMANDS, cli
 from caffeflow.native.reference import patches_page
 from caffeflow.render.reference import nets_page, readme_with_macros
-from caffeflow.report.layer_table import layers_page
+from caffeflow.report.layer_page import layers_page
 
 DOCS = Path(__file__).resolve().parent
 WIDTH = 100

@@ -118,17 +118,26 @@ def _register(
     *,
     shapes: Callable[[Any, Sequence[Shape]], list[Shape]] = same_shape,
     blobs: Callable[[Any, Sequence[Shape]], list[Blob]] = no_blobs,
+    learns: tuple[str, ...] = (),
     note: str = "",
 ) -> None:
     register(
-        LayerSpec(type=layer_type, read=read, shapes=shapes, blobs=blobs, may_be_in_place=True, note=note)
+        LayerSpec(
+            type=layer_type,
+            read=read,
+            shapes=shapes,
+            blobs=blobs,
+            learns=learns,
+            may_be_in_place=True,
+            note=note,
+        )
     )
 
 
 _register("BNLL")
 _register("Clip", ClipParams.read, note="in place the gradient passes everywhere, as in Caffe")
 _register("ELU", ELUParams.read)
-_register("PReLU", PReLUParams.read, shapes=prelu_shapes, blobs=prelu_blobs)
+_register("PReLU", PReLUParams.read, shapes=prelu_shapes, blobs=prelu_blobs, learns=("slope",))
 _register("ReLU", ReLUParams.read)
 _register("ReLU6")
 _register("Sigmoid")

@@ -71,5 +71,12 @@ def blobs(_params: BatchNormParams, bottoms: Sequence[Shape]) -> list[Blob]:
 
 
 register(
-    LayerSpec(type="BatchNorm", read=BatchNormParams.read, shapes=shapes, blobs=blobs, may_be_in_place=True)
+    LayerSpec(
+        type="BatchNorm",
+        read=BatchNormParams.read,
+        shapes=shapes,
+        blobs=blobs,
+        learns=("mean", "variance", "factor"),
+        may_be_in_place=True,
+    )
 )

@@ -201,6 +201,8 @@ for _type in ("Convolution", *DEPTHWISE):
             read=ConvolutionParams.read,
             shapes=shapes,
             blobs=blobs,
+            learns=("weight", "bias"),
+            settings=("convolution_param",),
             macs=macs,
             note=(
                 "the embedded engine runs up to three spatial axes; tf_pad computes what its fork does with"

@@ -259,6 +259,7 @@ register(
         tops=(1, 2),
         read=RecordParams.read_data,
         shapes=record_shapes,
+        settings=("transform_param",),
         reads_source=True,
     )
 )
@@ -269,6 +270,7 @@ register(
         tops=2,
         read=RecordParams.read_image_data,
         shapes=record_shapes,
+        settings=("transform_param",),
         reads_source=True,
     )
 )
@@ -279,6 +281,7 @@ register(
         tops=(1, 2),
         read=AnnotatedParams.read,
         shapes=annotated_shapes,
+        settings=("data_param", "transform_param"),
         reads_source=True,
     )
 )

@@ -55,6 +55,8 @@ register(
         read=ConvolutionParams.read,
         shapes=shapes,
         blobs=blobs,
+        learns=("weight", "bias"),
+        settings=("convolution_param",),
         macs=macs,
         note="the embedded engine runs up to three spatial axes",
     )

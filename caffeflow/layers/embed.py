@@ -54,4 +54,6 @@ def blobs(params: EmbedParams, _bottoms: Sequence[Shape]) -> list[Blob]:
     return [weight, bias] if params.bias_term else [weight]
 
 
-register(LayerSpec(type="Embed", read=EmbedParams.read, shapes=shapes, blobs=blobs))
+register(
+    LayerSpec(type="Embed", read=EmbedParams.read, shapes=shapes, blobs=blobs, learns=("weight", "bias"))
+)

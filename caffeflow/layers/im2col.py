@@ -63,4 +63,4 @@ def shapes(params: Im2colParams, bottoms: Sequence[Shape]) -> list[Shape]:
     return [(*bottom[:axis], bottom[axis] * count(filters.kernel), *spatial)]
 
 
-register(LayerSpec(type="Im2col", read=Im2colParams.read, shapes=shapes))
+register(LayerSpec(type="Im2col", read=Im2colParams.read, shapes=shapes, settings=("convolution_param",)))

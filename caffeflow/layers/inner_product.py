@@ -63,4 +63,13 @@ def macs(_params: InnerProductParams, bottoms: Sequence[Shape], _tops: Sequence[
     return count(bottoms[0]) * _params.num_output
 
 
-register(LayerSpec(type="InnerProduct", read=InnerProductParams.read, shapes=shapes, blobs=blobs, macs=macs))
+register(
+    LayerSpec(
+        type="InnerProduct",
+        read=InnerProductParams.read,
+        shapes=shapes,
+        blobs=blobs,
+        learns=("weight", "bias"),
+        macs=macs,
+    )
+)

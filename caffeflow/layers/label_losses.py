@@ -130,6 +130,7 @@ register(
         tops=(1, 2),
         read=InfogainParams.read,
         shapes=infogain_shapes,
+        settings=("loss_param",),
         default_loss_weight=1.0,
         auto_tops=True,
         note="takes scores, as BVLC's Caffe; the SSD fork's takes probabilities",

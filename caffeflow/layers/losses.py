@@ -105,6 +105,7 @@ register(
         tops=(1, 2),
         read=SoftmaxLossParams.read,
         shapes=softmax_loss_shapes,
+        settings=("softmax_param", "loss_param"),
         default_loss_weight=1.0,
         auto_tops=True,
     )
@@ -147,6 +148,7 @@ register(
         bottoms=2,
         read=SigmoidLossParams.read,
         shapes=equal_count_shapes,
+        settings=("loss_param",),
         default_loss_weight=1.0,
         auto_tops=True,
     )

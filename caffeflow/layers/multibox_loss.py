@@ -268,6 +268,7 @@ register(
         bottoms=4,
         read=MultiBoxLossParams.read,
         shapes=multibox_loss_shapes,
+        settings=("loss_param",),
         default_loss_weight=1.0,
         auto_tops=True,
         note="each forward stands for itself, where Caffe keeps its matches until backward",

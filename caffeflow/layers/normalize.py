@@ -62,5 +62,12 @@ def normalize_blobs(params: NormalizeParams, bottoms: Sequence[Shape]) -> list[B
 
 
 register(
-    LayerSpec(type="Normalize", read=NormalizeParams.read, shapes=normalize_shapes, blobs=normalize_blobs)
+    LayerSpec(
+        type="Normalize",
+        read=NormalizeParams.read,
+        shapes=normalize_shapes,
+        blobs=normalize_blobs,
+        learns=("scale",),
+        settings=("norm_param",),
+    )
 )

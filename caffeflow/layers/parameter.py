@@ -39,4 +39,13 @@ def blobs(params: ParameterParams, _bottoms: Sequence[Shape]) -> list[Blob]:
     return [Blob(name="value", shape=params.shape)]
 
 
-register(LayerSpec(type="Parameter", bottoms=0, read=ParameterParams.read, shapes=shapes, blobs=blobs))
+register(
+    LayerSpec(
+        type="Parameter",
+        bottoms=0,
+        read=ParameterParams.read,
+        shapes=shapes,
+        blobs=blobs,
+        learns=("value",),
+    )
+)

@@ -99,6 +99,7 @@ PYTHON = register(
         read=PythonParams.read,
         shapes=python_shapes,
         blobs=python_blobs,
+        learns=("blob0", "blob1", "…"),
         note="runs on the command line with --allow-python-layers only",
     )
 )

@@ -172,6 +172,8 @@ register(
         read=RecurrentParams.read_rnn,
         shapes=shapes,
         blobs=rnn_blobs,
+        learns=("W_xh", "b_h", "W_xh_static", "W_hh", "W_ho", "b_o"),
+        settings=("recurrent_param",),
         macs=_macs_of(rnn_blobs),
         note=_NOTE,
     )
@@ -184,6 +186,8 @@ register(
         read=RecurrentParams.read_lstm,
         shapes=shapes,
         blobs=lstm_blobs,
+        learns=("W_xc", "b_c", "W_xc_static", "W_hc"),
+        settings=("recurrent_param",),
         macs=_macs_of(lstm_blobs),
         note=_NOTE,
     )

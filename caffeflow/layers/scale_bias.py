@@ -111,6 +111,7 @@ register(
         read=ScaleParams.read_scale,
         shapes=shapes,
         blobs=scale_blobs,
+        learns=("scale", "bias"),
         may_be_in_place=True,
     )
 )
@@ -121,6 +122,7 @@ register(
         read=ScaleParams.read_bias,
         shapes=shapes,
         blobs=bias_blobs,
+        learns=("bias",),
         may_be_in_place=True,
     )
 )

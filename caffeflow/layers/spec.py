@@ -6,6 +6,7 @@ read it; only `read` touches the fields of a message, and only the family's own 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,6 +15,7 @@ from typing import Any
 from caffeflow.errors import UnsupportedLayerError, suggestion
 from caffeflow.layers.unsupported import UNSUPPORTED
 from caffeflow.proto.caffe_pb2 import FillerParameter, LayerParameter
+from caffeflow.proto.forks import foreign_tree_of_layer, instead_of_layer
 
 Shape = tuple[int, ...]
 
@@ -71,6 +73,8 @@ class LayerSpec:
         tops_like_bottoms: It makes as many tops as it takes bottoms.
         may_be_in_place: Caffe's results hold where the top overwrites the bottom.
         blobs: The learned arrays in caffemodel order.
+        learns: The names that `blobs` may give, in that order.
+        settings: The fields of a layer that `read` looks into, besides the one of the type's own name.
         macs: Multiply-accumulates of one forward over the whole batch.
         default_loss_weight: The weight of the first top where the file sets none: 1 for losses.
         auto_tops: Tops that the file leaves out are made all the same.
@@ -88,6 +92,8 @@ class LayerSpec:
     tops_like_bottoms: bool = False
     may_be_in_place: bool = False
     blobs: Callable[[Any, Sequence[Shape]], list[Blob]] = no_blobs
+    learns: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
     macs: Callable[[Any, Sequence[Shape], Sequence[Shape]], int] = no_macs
     default_loss_weight: float = 0.0
     auto_tops: bool = False
@@ -97,6 +103,7 @@ class LayerSpec:
 
 
 _SPECS: dict[str, LayerSpec] = {}
+_FAMILIES: dict[str, str] = {}
 
 SPECS: Mapping[str, LayerSpec] = MappingProxyType(_SPECS)
 """Every layer type that shapes and the embedded engine know."""
@@ -111,14 +118,21 @@ def register(spec: LayerSpec) -> LayerSpec:
     if spec.type in _SPECS:
         raise ValueError(f"layer type '{spec.type}' is registered twice")
     _SPECS[spec.type] = spec
+    # Who calls is the family; to name it at each of the calls would be a second truth.
+    _FAMILIES[spec.type] = sys._getframe(1).f_globals["__name__"]
     return spec
+
+
+def family_of(layer_type: str) -> str:
+    """Returns the name of the module that registered a type."""
+    return _FAMILIES[layer_type]
 
 
 def spec_for(layer: LayerParameter) -> LayerSpec:
     """Returns the spec of a layer's type.
 
     Raises:
-        UnsupportedLayerError: The type is not run here; says which Caffe has it, or the nearest name.
+        UnsupportedLayerError: The type is not run here; says whose it is, or the nearest name.
     """
     if layer.type in _SPECS:
         return _SPECS[layer.type]
@@ -126,6 +140,12 @@ def spec_for(layer: LayerParameter) -> LayerSpec:
         reason = f"type '{layer.type}' {UNSUPPORTED[layer.type]}"
     elif not layer.type:
         reason = 'it has no type; write type: "…"'
+    elif tree := foreign_tree_of_layer(layer.type):
+        instead = instead_of_layer(layer.type) or "a Python layer"
+        reason = (
+            f"type '{layer.type}' is of {tree} and not run here; put {instead} in its place, or use a caffe"
+            " built from such a tree"
+        )
     else:
         reason = f"unknown layer type '{layer.type}'{_nearest(layer.type) or '; see: caffeflow layers'}"
     raise UnsupportedLayerError(reason, layer=layer.name)

@@ -100,6 +100,7 @@ register(
         tops=2,
         read=WindowParams.read,
         shapes=shapes,
+        settings=("transform_param",),
         note="scale in transform_param has no effect, as in Caffe; set that of window_data_param",
     )
 )

@@ -41,7 +41,7 @@ _FIELDS: Final[dict[tuple[str, str], str]] = {
     ("ConvolutionParameter", "conv_algos_override"): "a field of NVIDIA Caffe; leave it out",
 }  # fmt: skip
 
-_SSD: Final = "the SSD fork (weiliu89/caffe, branch ssd, and the trees made from it)"
+SSD_FORK: Final = "the SSD fork"
 _TREES: Final[dict[str, str]] = {
     **dict.fromkeys(
         (
@@ -55,15 +55,65 @@ _TREES: Final[dict[str, str]] = {
             "SmoothL1Loss",
             "VideoData",
         ),
-        _SSD,
+        f"{SSD_FORK} (weiliu89/caffe, branch ssd, and the trees made from it)",
     ),
     "ReLU6": "chuanqi305/ssd or jolibrain/caffe",
+    "DepthwiseConvolution": "yonghenglh6/DepthwiseConvolution",
+    "ConvolutionDepthwise": "farmingyard/caffe-mobilenet",
 }
+"""Layer type of the schema's that BVLC's tree lacks -> the trees that have it."""
+
+_FOREIGN: Final[dict[str, str]] = {
+    "BN": "caffe-segnet's and PSPNet's trees",
+    "DenseImageData": "caffe-segnet",
+    "Upsample": "caffe-segnet and MobileNet-YOLO",
+    "Interp": "DeepLab's and PSPNet's trees",
+    **dict.fromkeys(("ImageSegData", "SegAccuracy", "MatRead", "MatWrite", "DenseCRF"), "DeepLab's tree"),
+    "ROIPooling": "Fast R-CNN's tree",
+    **dict.fromkeys(
+        ("PSROIPooling", "BoxAnnotatorOHEM", "SmoothL1LossOHEM", "SoftmaxWithLossOHEM"), "R-FCN's tree"
+    ),
+    "DeformableConvolution": "the trees of deformable R-FCN",
+    "Proposal": "Faster R-CNN's C++ trees",
+    "ShuffleChannel": "the ShuffleNet trees",
+    "MultiStageMeanfield": "CRF-RNN's tree",
+    **dict.fromkeys(("DetectionLoss", "RegionLoss", "Reorg"), "the YOLO trees"),
+    **dict.fromkeys(("Yolov3", "Yolov3DetectionOutput"), "MobileNet-YOLO"),
+    "Axpy": "the SENet tree",
+    "CenterLoss": "caffe-face",
+    "MarginInnerProduct": "SphereFace's tree",
+    "LargeMarginInnerProduct": "the tree of the large-margin softmax",
+    **dict.fromkeys(("SeluDropout", "DiceCoefLoss"), "jolibrain/caffe"),
+    "DepthToSpace": "synopsys-caffe",
+    **dict.fromkeys(("Correlation", "Correlation1D", "FlowWarp", "Resample", "CustomData"), "FlowNet's tree"),
+    "SpatialTransformer": "the trees of spatial transformers",
+    **dict.fromkeys(("L1Loss", "DetectNetTransformation"), "NVIDIA Caffe"),
+    **dict.fromkeys(("ConvolutionRistretto", "FcRistretto", "LRNRistretto"), "Ristretto"),
+}  # fmt: skip
+"""Layer type that is in no schema of ours -> the trees that have it."""
+
+_INSTEAD: Final[dict[str, str]] = {
+    "BN": "BatchNorm and Scale",
+    "Interp": "a Deconvolution with a bilinear filler",
+    "ShuffleChannel": "Reshape, Permute and Reshape",
+    "Axpy": "Scale with two bottoms, and Eltwise",
+}
+"""Layer type -> layers that do the same."""
 
 
 def tree_of_layer(layer_type: str) -> str | None:
     """Returns the tree that a layer type of another fork than BVLC's is from, or None if it is of none."""
-    return _TREES.get(layer_type)
+    return _TREES.get(layer_type) or foreign_tree_of_layer(layer_type)
+
+
+def foreign_tree_of_layer(layer_type: str) -> str | None:
+    """Returns the tree of a layer type that neither BVLC nor the SSD forks have, or None if none is known."""
+    return _FOREIGN.get(layer_type)
+
+
+def instead_of_layer(layer_type: str) -> str | None:
+    """Returns which layers do what one of another tree does, or None if none is known."""
+    return _INSTEAD.get(layer_type)
 
 
 def fork_of_field(message: str, field: str) -> str | None:

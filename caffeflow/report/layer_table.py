@@ -1,138 +1,145 @@
-"""The layer types that caffeflow knows, as a table for the terminal and as a page of the docs.
-
-Everything comes from the specs of `caffeflow.layers` and from its list of refused types, so neither
-can be out of date.
-"""
+"""The layer types that caffeflow knows, as tables for the terminal: all of them, or one in full."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from caffeflow import layers
-from caffeflow.layers.spec import SPECS, Count
-from caffeflow.layers.unsupported import UNSUPPORTED
+from google.protobuf.descriptor import FieldDescriptor
+
+from caffeflow.proto.caffe_pb2 import LayerParameter
+from caffeflow.report.layer_facts import BVLC, LayerEntry, by_tree, family_text
 from caffeflow.report.tables import table
 
+_WORDS: Final = {
+    FieldDescriptor.CPPTYPE_INT32: "whole number",
+    FieldDescriptor.CPPTYPE_INT64: "whole number",
+    FieldDescriptor.CPPTYPE_UINT32: "whole number from 0",
+    FieldDescriptor.CPPTYPE_UINT64: "whole number from 0",
+    FieldDescriptor.CPPTYPE_FLOAT: "number",
+    FieldDescriptor.CPPTYPE_DOUBLE: "number",
+    FieldDescriptor.CPPTYPE_BOOL: "true | false",
+    FieldDescriptor.CPPTYPE_STRING: "text",
+}
+
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
-_NO_FAMILIES: Final = frozenset({"inference", "params", "spec", "unsupported"})
+
+def layers_listing(entries: list[LayerEntry]) -> Iterator[RenderableType]:
+    """Yields the types that run, their limits, those that do not run and why, and how many there are."""
+    known = [entry for entry in entries if entry.runs]
+    refused = [entry for entry in entries if not entry.runs]
+    yield _known(known)
+    noted = [(entry.type, entry.note) for entry in known if entry.note]
+    yield table(
+        ("type", "limits"), noted, title=f"{len(noted)} of them have limits or differ on purpose", unbroken=1
+    )
+    reasons = [(entry.type, entry.note) for entry in refused]
+    yield table(("type", "why not"), reasons, title=f"{len(reasons)} known, and not run here", unbroken=1)
+    yield "\n".join(counts(entries))
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerEntry:
-    """One layer type.
-
-    Attributes:
-        runs: Whether the embedded engine runs it.
-        bottoms: How many it takes, in words; empty if it does not run.
-        tops: How many it makes.
-        note: A limit, or why it does not run.
-    """
-
-    type: str
-    runs: bool
-    bottoms: str
-    tops: str
-    note: str
-
-
-def layer_entries() -> list[LayerEntry]:
-    """Returns all layer types, those that run first, in alphabetical order."""
-    known = [
-        LayerEntry(
-            type=name,
-            runs=True,
-            bottoms=_count(spec.bottoms),
-            tops="one a bottom" if spec.tops_like_bottoms else _count(spec.tops),
-            note=spec.note,
-        )
-        for name, spec in sorted(SPECS.items())
-    ]
-    refused = [
-        LayerEntry(type=name, runs=False, bottoms="", tops="", note=reason)
-        for name, reason in sorted(UNSUPPORTED.items())
-    ]
-    return known + refused
-
-
-def layers_table(*, runs: bool) -> Table:
-    """Returns the table of the types that run, or of those that do not."""
-    entries = [entry for entry in layer_entries() if entry.runs is runs]
-    if runs:
-        rows = [(entry.type, entry.bottoms, entry.tops, entry.note) for entry in entries]
-        return table(
-            ("type", "bottoms", "tops", "limits"), rows, title=f"{len(rows)} layer types run on this engine"
-        )
-    reasons = [(entry.type, entry.note) for entry in entries]
-    return table(("type", "why not"), reasons, title=f"{len(reasons)} are known and do not run here")
-
-
-def layers_page() -> str:
-    """Returns the docs page: both tables, and what is Caffe's own in each family."""
-    entries = layer_entries()
+def counts(entries: list[LayerEntry]) -> list[str]:
+    """Returns how many types there are, by the tree they are from."""
+    losses = [entry for entry in entries if entry.is_loss]
+    learning = [entry for entry in entries if entry.learns]
+    known = sum(entry.runs for entry in entries)
     lines = [
-        "# Layers",
-        "",
-        "What the embedded engine runs, and what it refuses. Any other type is an error that names the",
-        "nearest one. `caffeflow layers` prints the same.",
-        "",
-        "| type | bottoms | tops | limits |",
-        "|---|---|---|---|",
-        *(f"| `{e.type}` | {e.bottoms} | {e.tops} | {_cell(e.note)} |" for e in entries if e.runs),
-        "",
-        "## Known, and not run here",
-        "",
-        "| type | why not |",
-        "|---|---|",
-        *(f"| `{e.type}` | {_cell(e.note)} |" for e in entries if not e.runs),
-        "",
-        "## What is Caffe's own",
-        "",
-        "Where layers differ from what other frameworks do under the same name.",
+        f"layer types that run: {known}; refused: {len(entries) - known};"
+        f" with learned blobs: {len(learning)}; losses: {len(losses)}",
     ]
-    for family in families():
-        title, text = split_docstring(family)
-        lines += ["", f"### {title}", *(["", text] if text else [])]
-    return "\n".join(lines) + "\n"
+    for tree, members in by_tree(entries).items():
+        running = sum(entry.runs for entry in members)
+        of_all = str(running) if running == len(members) else f"{running} of {len(members)}"
+        names = "" if tree == BVLC else ": " + ", ".join(entry.type for entry in members)
+        lines.append(f"  {of_all} of {tree}{names}")
+    return lines
 
 
-def families() -> Iterator[ModuleType]:
-    """Yields the modules that describe layer types, in alphabetical order."""
-    for name, member in sorted(vars(layers).items()):
-        if inspect.ismodule(member) and name not in _NO_FAMILIES:
-            yield member
+def one_layer(entry: LayerEntry) -> Iterator[RenderableType]:
+    """Yields all that is known of one type: facts, settings with defaults, what is Caffe's own."""
+    facts = [("type", entry.type), ("from", entry.tree)]
+    if entry.runs:
+        facts += [
+            ("file", f"caffeflow/layers/{entry.file}"),
+            ("bottoms", entry.bottoms),
+            ("tops", entry.tops + (", may be the bottom" if entry.in_place else "")),
+            ("learned blobs", ", ".join(entry.learns) or "none"),
+            ("loss", "yes: counts 1 unless loss_weight says otherwise" if entry.is_loss else "no"),
+        ]
+    if entry.note:
+        facts.append(("limits" if entry.runs else "why not", entry.note))
+    yield table(("", ""), facts, unbroken=1)
+    for field in entry.settings:
+        yield _settings(field)
+    if entry.runs:
+        yield family_text(entry)
 
 
-def split_docstring(module: ModuleType) -> tuple[str, str]:
-    """Returns the first line of a module's docstring without its full stop, and the rest."""
-    first, _, rest = (inspect.getdoc(module) or "").partition("\n")
-    return first.removesuffix("."), rest.strip()
+def _known(entries: list[LayerEntry]) -> Table:
+    rows = [
+        (
+            entry.type,
+            entry.file.removesuffix(".py"),
+            _short(entry.bottoms),
+            _short(entry.tops),
+            ", ".join(entry.learns),
+        )
+        for entry in entries
+    ]
+    return table(
+        ("type", "layers/….py", "bottoms", "tops", "learned blobs"),
+        rows,
+        title=f"{len(rows)} layer types run on this engine",
+        unbroken=4,
+    )
 
 
-def to_json(entry: LayerEntry) -> dict[str, Any]:
-    """Returns an entry as plain values."""
-    return {
-        "type": entry.type,
-        "runs": entry.runs,
-        "bottoms": entry.bottoms or None,
-        "tops": entry.tops or None,
-        "note": entry.note or None,
-    }
+def _short(count: str) -> str:
+    """Returns a count as few characters, so that the table fits into a narrow terminal."""
+    for words, sign in (
+        (" or more", "+"),
+        (" or ", "-"),
+        (" to ", "-"),
+        ("one a bottom", "each"),
+        ("any number", "any"),
+    ):
+        count = count.replace(words, sign)
+    return count
 
 
-def _count(count: Count) -> str:
-    low, high = (count, count) if isinstance(count, int) else count
-    if low == high:
-        return str(low)
-    if high is None:
-        return "any number" if low == 0 else f"{low} or more"
-    return f"{low} or {high}" if high == low + 1 else f"{low} to {high}"
+def _settings(field: str) -> Table:
+    message: Any = LayerParameter.DESCRIPTOR.fields_by_name[field].message_type
+    rows = [(one.name, _kind(one), _default(one)) for one in message.fields]
+    return table((field, "values", "default"), rows, unbroken=1)
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def _kind(field: Any) -> str:
+    """Returns what a field takes, in the words of a prototxt."""
+    if field.enum_type:
+        kind = " | ".join(value.name for value in field.enum_type.values)
+    elif field.message_type:
+        kind = field.message_type.name
+    else:
+        kind = _WORDS[field.cpp_type]
+    return f"{kind}, repeated" if _is_repeated(field) else kind
+
+
+def _default(field: Any) -> str:
+    if not field.has_default_value:
+        return ""
+    value = field.default_value
+    if field.enum_type:
+        return str(field.enum_type.values_by_number[value].name)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _is_repeated(field: Any) -> bool:
+    # The field's `label` went away in protobuf 7, and 5 has no `is_repeated`; both have this.
+    return isinstance(field.default_value, list)

@@ -10,7 +10,12 @@ if TYPE_CHECKING:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", footer: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str = "",
+    footer: Sequence[str] = (),
+    unbroken: int = 0,
 ) -> Table:
     """Returns a table.
 
@@ -19,6 +24,7 @@ def table(
         rows: The cells.
         title: A line above.
         footer: A row of sums below a rule.
+        unbroken: How many of the first columns keep their width where the terminal is narrow.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -30,6 +36,7 @@ def table(
             footer[place] if footer else "",
             justify="right" if column.startswith(">") else "left",
             overflow="fold",
+            no_wrap=place < unbroken,
         )
     for row in rows:
         made.add_row(*row)

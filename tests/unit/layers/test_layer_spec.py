@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 
 from caffeflow.errors import UnsupportedLayerError
 from caffeflow.layers.spec import SPECS, LayerSpec, no_params, register, same_shape, spec_for
 from caffeflow.layers.unsupported import UNSUPPORTED
+from caffeflow.proto import forks
 from caffeflow.proto.caffe_pb2 import LayerParameter
+from caffeflow.report.layer_facts import layer_entries
+from tests.support.every_layer_case import CASES
 
 BVLC = [
     "AbsVal",
@@ -111,6 +116,8 @@ def test_registering_twice_raises():
         ("relu", ["'relu'", "did you mean 'ReLU'"]),
         ("Qwxyz", ["'Qwxyz'", "caffeflow layers"]),
         ("VideoData", ["'VideoData'", "camera or a video file", "images"]),
+        ("ROIPooling", ["'ROIPooling'", "Fast R-CNN", "Python layer"]),
+        ("BN", ["'BN'", "caffe-segnet", "BatchNorm and Scale"]),
         ("", ["no type"]),
     ],
 )
@@ -135,3 +142,44 @@ def test_losses_and_only_they_weigh_by_default():
         "SoftmaxWithLoss",
     }
     assert weighing == {name for name, spec in SPECS.items() if spec.auto_tops}
+
+
+def test_no_type_is_in_two_lists_of_trees():
+    assert not set(forks._FOREIGN) & {*SPECS, *UNSUPPORTED, *forks._TREES}
+    assert set(forks._INSTEAD) <= set(forks._FOREIGN)
+    assert set(forks._TREES) == {*SSD, *DEPTHWISE}
+
+
+def test_learned_blobs_are_called_what_the_spec_says():
+    """The union of all battery cases of a type has every name, in that order."""
+    found = defaultdict(list)
+    for case in CASES:
+        facts = case.facts
+        names = [blob.name for blob in facts.blobs]
+        assert [name for name in facts.spec.learns if name in names] == names or case.type == "Python"
+        found[case.type] += names
+    for name, spec in SPECS.items():
+        if name != "Python":
+            assert set(found[name]) == set(spec.learns), name
+
+
+def test_settings_are_what_is_read():
+    """A layer is read through a proxy that notes which messages are looked into."""
+    own = {entry.type: set(entry.settings) for entry in layer_entries() if entry.runs}
+    for case in CASES:
+        seen = set()
+        SPECS[case.type].read(_Noting(case.facts.node.layer, seen))
+        assert seen <= own[case.type], (case.id, seen)
+
+
+class _Noting:
+    """A layer's message that notes the names of the settings that are asked for."""
+
+    def __init__(self, layer, seen):
+        self._layer = layer
+        self._seen = seen
+
+    def __getattr__(self, name):
+        if name.endswith("_param"):
+            self._seen.add(name)
+        return getattr(self._layer, name)
