@@ -142,10 +142,10 @@ class _Training:
                 load_weights(name, session.load, train_net, log)
         log.info("solver.cpp:57", "Solver scaffolding done.")
         if snapshot := self._line.text("snapshot"):
-            resuming, restoring = lines.restoring(snapshot)
-            log.write(resuming)
+            log.write(lines.resuming(snapshot))
             restore_snapshot(snapshot, session.solver)
-            log.write(restoring)
+            for said in lines.restored(snapshot):
+                log.write(said)
 
     def _solve(self, session: Session, requests: Requests) -> None:
         from caffeflow.engine.diagnosis import first_non_finite

@@ -110,16 +110,25 @@ def detection_score(place: int, blob: str, mean: float) -> LogLine:
     return LogLine("solver.cpp:546", f"    Test net output #{place}: {blob} = {number(mean)}")
 
 
-def snapshotting(caffemodel: str, solverstate: str) -> Iterator[LogLine]:
+def snapshotting(caffemodel: str, solverstate: str, *, is_hdf5: bool = False) -> Iterator[LogLine]:
     """Yields what is said about the two files of a snapshot."""
-    yield LogLine("solver.cpp:447", f"Snapshotting to binary proto file {caffemodel}")
-    yield LogLine("sgd_solver.cpp:273", f"Snapshotting solver state to binary proto file {solverstate}")
+    if is_hdf5:
+        yield LogLine("solver.cpp:474", f"Snapshotting to HDF5 file {caffemodel}")
+        yield LogLine("sgd_solver.cpp:286", f"Snapshotting solver state to HDF5 file {solverstate}")
+    else:
+        yield LogLine("solver.cpp:447", f"Snapshotting to binary proto file {caffemodel}")
+        yield LogLine("sgd_solver.cpp:273", f"Snapshotting solver state to binary proto file {solverstate}")
 
 
-def restoring(solverstate: str) -> Iterator[LogLine]:
-    """Yields what is said when a run goes on from a snapshot."""
-    yield LogLine("caffe.cpp:241", f"Resuming from {solverstate}")
-    yield LogLine("sgd_solver.cpp:318", "SGDSolver: restoring history")
+def resuming(solverstate: str) -> LogLine:
+    """Returns what is said before a snapshot is read."""
+    return LogLine("caffe.cpp:241", f"Resuming from {solverstate}")
+
+
+def restored(solverstate: str) -> Iterator[LogLine]:
+    """Yields what is said of a snapshot that fits; of an HDF5 file Caffe says nothing."""
+    if not solverstate.endswith(".h5"):
+        yield LogLine("sgd_solver.cpp:318", "SGDSolver: restoring history")
 
 
 def finetuning(weights: str) -> LogLine:

@@ -21,6 +21,7 @@ from caffeflow.engine.policies import Rate
 from caffeflow.engine.session import check_solver
 from caffeflow.engine.signals import Requests
 from caffeflow.engine.snapshot import SnapshotFiles, restore_snapshot
+from caffeflow.engine.snapshot_formats import hdf5_remarks
 from caffeflow.engine.solver import Solver
 from caffeflow.engine.testing import TestPass
 from caffeflow.engine.training import Feeds, Result
@@ -62,6 +63,9 @@ class LiveSolver:
                 "debug_info and eval_type have no effect in Python; remove them, or run: caffeflow train"
             )
         self.net: Final = LiveNet(train, seed=seed)
+        if parameters.snapshot_format == SolverParameter.HDF5:
+            for line in hdf5_remarks(self.net.net):
+                on_line(line)
         self.test_nets: Final = [LiveNet(role, seed=seed) for role in tests]
         for net in self.test_nets:
             net.share(self.net)

@@ -256,10 +256,11 @@ class Run:
                 " written, the last one is kept: go on from it with a smaller base_lr or clip_gradients"
             )
         self._snapshot_at = solver.iteration
-        files = SnapshotFiles(self._prefix, solver.iteration)
-        for line in lines.snapshotting(files.caffemodel, files.solverstate):
+        hdf5 = self._parameters.snapshot_format == SolverParameter.HDF5
+        files = SnapshotFiles(self._prefix, solver.iteration, is_hdf5=hdf5)
+        for line in lines.snapshotting(files.caffemodel, files.solverstate, is_hdf5=hdf5):
             self._listener.line(line)
-        write_snapshot(self._prefix, solver, positions=self._before_test or self._positions())
+        write_snapshot(self._prefix, solver, positions=self._before_test or self._positions(), hdf5=hdf5)
         self._listener.snapshotted(files)
 
     def _finish(self) -> None:

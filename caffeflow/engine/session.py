@@ -22,6 +22,7 @@ from caffeflow.engine.feed.sources import record_shape
 from caffeflow.engine.lines import LogLine
 from caffeflow.engine.net import Net
 from caffeflow.engine.policies import LearningRate
+from caffeflow.engine.snapshot_formats import check_hdf5, hdf5_remarks
 from caffeflow.engine.solver import Executor, NextFeeds, Solver
 from caffeflow.engine.testing import TestPass
 from caffeflow.engine.training import Feeds, FusedExecutor, Precision
@@ -83,6 +84,9 @@ class Session:
         torch.manual_seed(settings.seed)
         with ExitStack() as opened:
             net = self._build(train, seed=settings.seed)
+            if parameters.snapshot_format == SolverParameter.HDF5:
+                for line in hdf5_remarks(net):
+                    settings.on_line(line)
             executor = self._executor(parameters, net)
             channels_last = isinstance(executor, FusedExecutor) and executor.channels_last
             self.solver: Final = Solver(parameters, net, executor, channels_last=channels_last)
@@ -212,9 +216,7 @@ def check_solver(parameters: SolverParameter) -> None:
         if iterations < 1:
             raise NetError(f"test_iter number {position} is {iterations}; it must be at least 1")
     if parameters.snapshot_format == SolverParameter.HDF5:
-        raise NetError(
-            "snapshot_format is HDF5, which caffeflow does not write; remove the line, or write BINARYPROTO"
-        )
+        check_hdf5()
     if parameters.eval_type not in EVAL_TYPES:
         raise NetError(f"eval_type is '{parameters.eval_type}'; expected {' or '.join(EVAL_TYPES)}")
 

@@ -1,9 +1,10 @@
 """Snapshots: Caffe's two files, and a third that lets a run go on as if it had never stopped.
 
-`<prefix>_iter_N.caffemodel` and `.solverstate` are Caffe's. `.resume.json` has what Caffe forgets: the
-feeds' positions, random states, the smoothed loss. The one rule to know: the solverstate is written
-last, and removed first when a snapshot is written over, so one that exists has its companions. A
-snapshot without it is no snapshot, whatever moment the process was killed at.
+`<prefix>_iter_N.caffemodel` and `.solverstate` are Caffe's, with `.h5` behind them where the solver's
+snapshot_format is HDF5. `.resume.json` has what Caffe forgets: the feeds' positions, random states, the
+smoothed loss. The one rule to know: the solverstate is written last, and removed first when a snapshot
+is written over, so one that exists has its companions. A snapshot without it is no snapshot, whatever
+moment the process was killed at.
 """
 
 from __future__ import annotations
@@ -21,19 +22,14 @@ import torch
 
 from caffeflow.engine.net import Net
 from caffeflow.engine.policies import PolicyState
+from caffeflow.engine.snapshot_formats import read_state, read_weights, write_state, write_weights
 from caffeflow.engine.solver import Solver
 from caffeflow.errors import DataError, WeightsError
 from caffeflow.files import write_text
-from caffeflow.proto.binary import (
-    SolverStateArrays,
-    read_caffemodel,
-    read_solverstate,
-    write_caffemodel,
-    write_solverstate,
-)
+from caffeflow.proto.binary import SolverStateArrays
 
 _FORMAT: Final = 1
-_STATE_NAME: Final = re.compile(r"(.*)_iter_(\d+)\.solverstate")
+_STATE_NAME: Final = re.compile(r"(.*)_iter_(\d+)\.solverstate(\.h5)?")
 
 Positions = Mapping[str, Any]
 """Whatever the owner of the feeds wants to find again, as plain values."""
@@ -46,25 +42,30 @@ class SnapshotFiles:
     Attributes:
         prefix: What all names begin with, as the solver writes it.
         iteration: Updates done.
+        is_hdf5: Whether they are HDF5 files.
     """
 
     prefix: str
     iteration: int
+    is_hdf5: bool = False
 
     @property
     def caffemodel(self) -> str:
         """The weights; also the name that the solverstate keeps."""
-        return f"{self.prefix}_iter_{self.iteration}.caffemodel"
+        return self._name("caffemodel")
 
     @property
     def solverstate(self) -> str:
         """The history."""
-        return f"{self.prefix}_iter_{self.iteration}.solverstate"
+        return self._name("solverstate")
 
     @property
     def resume(self) -> str:
         """What Caffe does not keep."""
-        return f"{self.prefix}_iter_{self.iteration}.resume.json"
+        return self._name("resume") + ".json"
+
+    def _name(self, kind: str) -> str:
+        return f"{self.prefix}_iter_{self.iteration}.{kind}{'.h5' if self.is_hdf5 else ''}"
 
 
 def check_prefix(prefix: str) -> None:
@@ -82,20 +83,23 @@ def check_prefix(prefix: str) -> None:
         raise DataError(f"cannot write to snapshot_prefix '{prefix}': {error.strerror}") from error
 
 
-def write_snapshot(prefix: str, solver: Solver, *, positions: Positions | None) -> SnapshotFiles:
+def write_snapshot(
+    prefix: str, solver: Solver, *, positions: Positions | None, hdf5: bool = False
+) -> SnapshotFiles:
     """Writes a snapshot of the state between two iterations.
 
     Args:
         prefix: What the names begin with.
         solver: The solver.
         positions: Kept for `resume_from`; None: Caffe's two files only.
+        hdf5: Whether the two are HDF5 files.
 
     Raises:
         DataError: The disk is full, or the folder not writable.
     """
-    files = SnapshotFiles(prefix, solver.iteration)
+    files = SnapshotFiles(prefix, solver.iteration, is_hdf5=hdf5)
     Path(files.solverstate).unlink(missing_ok=True)
-    write_caffemodel(files.caffemodel, name=solver.net.graph.name, layers=solver.net.arrays())
+    write_weights(files.caffemodel, solver.net, hdf5=hdf5)
     if positions is None:
         Path(files.resume).unlink(missing_ok=True)  # an earlier run's, which is not of these weights
     else:
@@ -109,7 +113,7 @@ def write_snapshot(prefix: str, solver: Solver, *, positions: Positions | None) 
         minimum_loss=policy.minimum_loss if solver.rate.policy == "plateau" else None,
         last_event=policy.last_event,
     )
-    write_solverstate(files.solverstate, state)
+    write_state(files.solverstate, state, hdf5=hdf5)
     return files
 
 
@@ -119,13 +123,9 @@ def restore_snapshot(path: str, solver: Solver) -> None:
     Raises:
         WeightsError: The snapshot is incomplete or belongs to another net or solver.
     """
-    if path.endswith(".h5"):
-        raise WeightsError(
-            f"{path}: is an HDF5 snapshot, which caffeflow does not read; expected a .solverstate file"
-        )
-    state = read_solverstate(path)
+    state = read_state(path)
     if state.learned_net:
-        solver.net.load(read_caffemodel(_find_weights(path, state.learned_net)))
+        solver.net.load(read_weights(_find_weights(path, state.learned_net), solver.net))
     solver.iteration = state.iteration
     policy = solver.rate.state
     policy.step = state.current_step
@@ -141,8 +141,8 @@ def resume_from(files: SnapshotFiles, solver: Solver) -> Positions:
         WeightsError: The snapshot is incomplete, damaged, or belongs to another net or solver.
     """
     side = _read_side(files.resume)
-    state = read_solverstate(files.solverstate)
-    solver.net.load(read_caffemodel(files.caffemodel))
+    state = read_state(files.solverstate)
+    solver.net.load(read_weights(files.caffemodel, solver.net))
     solver.update.load_history(state.history)
     solver.iteration = state.iteration
     solver.rate.state = PolicyState(**side["policy"])
@@ -172,7 +172,7 @@ def complete_snapshots(prefix: str) -> list[SnapshotFiles]:
     for path in folder.iterdir() if folder.is_dir() else ():
         match = _STATE_NAME.fullmatch(path.name)
         if match and match[1] == stem:
-            files = SnapshotFiles(prefix, int(match[2]))
+            files = SnapshotFiles(prefix, int(match[2]), is_hdf5=match[3] is not None)
             if Path(files.caffemodel).exists() and Path(files.resume).exists():
                 found.append(files)
     return sorted(found, key=lambda files: files.iteration)

@@ -8,7 +8,7 @@ exactly what went in; without one, as in other tools' files, types are empty, an
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,17 +31,31 @@ def keyed(path: Path, layers: Sequence[LayerArrays]) -> dict[str, Array]:
     Raises:
         WeightsError: Two layers with blobs have one name.
     """
-    table: dict[str, Array] = {}
-    for layer in layers:
-        for index, array in enumerate(layer.arrays):
-            key = f"{layer.name}/{index}"
-            if key in table:
+    keys = keys_of(path, [(layer.name, len(layer.arrays)) for layer in layers])
+    arrays = [array for layer in layers for array in layer.arrays]
+    return dict(zip(keys, arrays, strict=True))
+
+
+def keys_of(where: str | Path, counts: Iterable[tuple[str, int]]) -> list[str]:
+    """Returns the keys of all blobs, in order.
+
+    Args:
+        where: The file, for messages.
+        counts: Name and number of blobs of each layer.
+
+    Raises:
+        WeightsError: Two layers with blobs have one name.
+    """
+    keys: dict[str, None] = {}
+    for name, count in counts:
+        for index in range(count):
+            key = f"{name}/{index}"
+            if key in keys:
                 raise WeightsError(
-                    f"{path}: two layers are named '{layer.name}', which only a .caffemodel can hold; rename"
-                    " one"
+                    f"{where}: two layers are named '{name}', which only a .caffemodel can hold; rename one"
                 )
-            table[key] = array
-    return table
+            keys[key] = None
+    return list(keys)
 
 
 def header(name: str, layers: Sequence[LayerArrays]) -> str:

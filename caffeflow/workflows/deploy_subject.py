@@ -19,7 +19,7 @@ from caffeflow.workflows.bundle import DEPLOY_NAME, is_bundle
 from caffeflow.workflows.deploy_net import find_record_layer, losses_of
 from caffeflow.workflows.run_folder import RECORD_NAME, read_record
 from caffeflow.workflows.test_data import find_image_input
-from caffeflow.workflows.test_subject import find_net, find_weights
+from caffeflow.workflows.test_subject import caffemodels_in, find_net, find_weights
 
 _SOLVER_NAME: Final = "solver.prototxt"
 
@@ -94,7 +94,7 @@ def _weights_of(run: Path, snapshot: str | None, original: Path) -> Path:
         for path in (state.with_name(name), run / "snapshots" / name):
             if path.is_file():
                 return path
-    inside = [*run.glob("snapshots/*.caffemodel")]
+    inside = caffemodels_in(run / "snapshots")
     if inside:
         return max(inside, key=lambda path: (path.stat().st_mtime_ns, path.name))
     return find_weights(original)

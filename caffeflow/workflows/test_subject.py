@@ -116,16 +116,21 @@ def find_weights(net_path: Path, *, runs: Path = RUNS) -> Path:
         WeightsError: There is none.
     """
     folder = net_path.parent
-    found = [*folder.glob("*.caffemodel"), *folder.glob("snapshots/*.caffemodel")]
+    places = [folder, folder / "snapshots"]
     for solver in folder.glob("solver*.prototxt"):
-        for run, _ in runs_of(solver, root=runs):
-            found += run.glob("snapshots/*.caffemodel")
+        places += [run / "snapshots" for run, _ in runs_of(solver, root=runs)]
+    found = [path for place in places for path in caffemodels_in(place)]
     if not found:
         raise WeightsError(
             f"there are no weights for {net_path}: no caffemodel in {folder}, {folder}/snapshots or its runs;"
             " train it first, or give --weights"
         )
     return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def caffemodels_in(folder: Path) -> list[Path]:
+    """Returns the caffemodels that lie in a folder, in either of Caffe's two formats."""
+    return [*folder.glob("*.caffemodel"), *folder.glob("*.caffemodel.h5")]
 
 
 def _only_folder(models: Path, files: Sequence[str]) -> Path:

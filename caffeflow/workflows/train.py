@@ -173,8 +173,7 @@ class _Training:
     def _begin_from(self, session: Session) -> None:
         """Loads what a new run begins with."""
         if self._settings.snapshot:
-            for line in lines.restoring(self._settings.snapshot):
-                self._lines(line)
+            self._restoring(self._settings.snapshot)
             restore_snapshot(self._settings.snapshot, session.solver)
             return
         for path in self._settings.weights_for(self._nets.parameters):
@@ -264,12 +263,15 @@ class _Training:
             self._screen.note(f"{folder.path}: has no complete snapshot yet; starting from iteration 0")
             self._begin_from(session)
             return
-        for line in lines.restoring(files.solverstate):
-            self._lines(line)
+        self._restoring(files.solverstate)
         new = session.restore(resume_from(files, session.solver))
         for name in new:
             self._screen.note(f"data layer '{name}' is new in the net; it starts at its first record")
         self._screen.note(f"{folder.path}: going on at iteration {files.iteration}")
+
+    def _restoring(self, snapshot: str) -> None:
+        for line in (lines.resuming(snapshot), *lines.restored(snapshot)):
+            self._lines(line)
 
     def _keep_copies(self, folder: RunFolder) -> None:
         folder.keep("solver.prototxt", format_message(self._nets.parameters))

@@ -26,7 +26,7 @@ from caffeflow.workflows.train_labels import sources_of
 from caffeflow.workflows.train_record import Screen, draw, keep_best, logged_class_figures, test_name
 from caffeflow.workflows.train_settings import TrainReport, TrainSettings
 
-_STATE: Final = re.compile(r"_iter_(\d+)\.solverstate$")
+_STATE: Final = re.compile(r"_iter_(\d+)\.solverstate(\.h5)?$")
 _FOREIGN_WEIGHTS: Final = (".npz", ".safetensors")
 
 
@@ -144,7 +144,7 @@ def _new_folder(settings: TrainSettings, train: NetRole, caffe: Path) -> RunFold
 def _newest_state(prefix: str) -> Path | None:
     states = {
         int(match[1]): path
-        for path in Path(prefix).parent.glob("*.solverstate")
+        for path in Path(prefix).parent.glob("*.solverstate*")
         if (match := _STATE.search(path.name)) and path.name == f"{Path(prefix).name}{match[0]}"
     }
     return states[max(states)] if states else None
@@ -159,7 +159,7 @@ def _report(folder: RunFolder, follower: _Follower, parameters: SolverParameter)
         run_dir=folder.path,
         iterations=done,
         is_complete=is_complete,
-        weights=state.with_suffix(".caffemodel") if state else None,
+        weights=state.with_name(state.name.replace(".solverstate", ".caffemodel")) if state else None,
         results=follower.results,
     )
 

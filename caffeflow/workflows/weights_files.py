@@ -154,7 +154,7 @@ def _notes(out: Path, layers: Sequence[LayerArrays]) -> Iterator[str]:
         yield f"values that are nan or infinite in {named(bad)}"
     if ending_of(out) != ".h5":
         return
-    hidden = caffe_cannot_find(layers)
+    hidden = caffe_cannot_find(layer.name for layer in layers if layer.arrays)
     if hidden:
         yield f"Caffe itself does not find layers with '/' in their names in HDF5: {named(hidden)}"
     old = [layer.name for layer in layers if any(_looks_legacy(array.shape) for array in layer.arrays)]

@@ -142,7 +142,6 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_snapshot() ->
         ('max_iter: 3 type: "AdaGrad"', NetError, "momentum is 0.9, but AdaGrad allows none"),
         ("max_iter: 3 test_iter: 2", NetError, "test_interval"),
         ("max_iter: 3 test_iter: 0 test_interval: 5", NetError, "test_iter number 0 is 0"),
-        ("max_iter: 3 snapshot_format: HDF5", NetError, "snapshot_format is HDF5"),
         ('max_iter: 3 eval_type: "poses"', NetError, "eval_type is 'poses'"),
         ('max_iter: 3 train_net: "other"', NetError, "found net and train_net"),
         ("max_iter: 3 iter_size: 0", NetError, "iter_size is 0"),

@@ -132,7 +132,7 @@ def test_an_interrupted_snapshot_is_none(tmp_path: Path, monkeypatch: pytest.Mon
     train(solver, 2)
     write_snapshot(prefix, solver, positions={"run": "a"})
     train(solver, 4)
-    for last in ("write_caffemodel", "write_text", "write_solverstate"):
+    for last in ("write_weights", "write_text", "write_state"):
 
         def stop(*_args, **_kwargs):
             raise KeyboardInterrupt
@@ -211,11 +211,6 @@ def test_a_damaged_side_file_is_named(tmp_path: Path, spoil, words: str) -> None
     path.write_text(spoil(path.read_text()))
     with pytest.raises(WeightsError, match=f"resume.json: {words}.*--snapshot"):
         resume_from(files, made())
-
-
-def test_hdf5_snapshots_are_refused() -> None:
-    with pytest.raises(WeightsError, match="HDF5"):
-        restore_snapshot("net_iter_3.solverstate.h5", made())
 
 
 def test_a_prefix_that_cannot_be_written_is_found_before_the_run(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Reading HDF5 files of anybody's: only values that lie in the file itself, and only as many as it can hold.
+
+The one rule to know: whatever is wrong with a file becomes a WeightsError that names it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from caffeflow.errors import WeightsError
+from caffeflow.proto.binary import Array
+from caffeflow.proto.keyed_arrays import as_float32, check_size
+
+SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
+
+
+def is_hdf5(path: str | Path) -> bool:
+    """Whether a file begins as HDF5 files do; False for one that cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(SIGNATURE)) == SIGNATURE
+    except OSError:
+        return False
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Any]:
+    """Yields the opened file.
+
+    Raises:
+        WeightsError: It is damaged, or the body meets something that should not be there.
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path}: cannot be read as HDF5: {error}; get it again") from None
+
+
+def datasets(path: Path, group: Any) -> Iterator[tuple[str, Any]]:
+    """Yields all datasets of a group with their paths; only what really lies in this file, and once.
+
+    Raises:
+        WeightsError: There are links, or a group is there twice.
+    """
+    yield from _datasets(path, group, "", set())
+
+
+def values(path: Path, key: str, dataset: Any) -> Array:
+    """Returns a dataset's numbers as Caffe keeps them.
+
+    Raises:
+        WeightsError: They lie elsewhere, are no floating-point numbers, or more than the file can hold.
+    """
+    if dataset.is_virtual or dataset.external:
+        raise WeightsError(f"{path}: '{key}' has its values in another file; expected them in this one")
+    check_size(path, key, dataset.nbytes, dataset.id.get_storage_size())
+    return as_float32(path, key, dataset[()] if dataset.shape else dataset[...])
+
+
+def _datasets(path: Path, group: Any, before: str, seen: set[Any]) -> Iterator[tuple[str, Any]]:
+    import h5py
+
+    place = h5py.h5o.get_info(group.id).addr
+    if place in seen:
+        raise WeightsError(
+            f"{path}: group '{before}' is there twice; expected every blob in one place of its own"
+        )
+    seen.add(place)
+    for name in group:
+        key = before + name
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise WeightsError(f"{path}: '{key}' is a link to somewhere else; expected the values themselves")
+        item = group[name]
+        if isinstance(item, h5py.Dataset):
+            yield key, item
+        else:
+            yield from _datasets(path, item, f"{key}/", seen)

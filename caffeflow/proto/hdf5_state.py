@@ -1,0 +1,99 @@
+"""A solverstate as HDF5 in Caffe's own layout: `iter`, `learned_net`, `current_step`, `history/<number>`.
+
+Where it surprises:
+  * the two counters are arrays of one int, and the name of the weights is text of fixed length: Caffe
+    reads it into a buffer of just that length, so it must end in a NUL that counts;
+  * the policy `plateau` of the SSD fork has two numbers more, which BVLC's Caffe passes over.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from caffeflow.errors import WeightsError
+from caffeflow.files import replacing
+from caffeflow.proto.binary import Array, SolverStateArrays
+from caffeflow.proto.hdf5_reading import datasets, reading, values
+
+_HISTORY: Final = "history"
+
+
+def write_hdf5_state(path: str | Path, state: SolverStateArrays) -> None:
+    """Writes a .solverstate.h5."""
+    import h5py
+
+    path = Path(path)
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver=("earliest", "v110")) as file:
+        file["iter"] = np.array([state.iteration], np.int32)
+        name = state.learned_net.encode()
+        file["learned_net"] = np.array(name, f"S{len(name) + 1}")
+        file["current_step"] = np.array([state.current_step], np.int32)
+        if state.minimum_loss is not None:
+            file["iter_last_event"] = np.array([state.last_event], np.int32)
+            file["minimum_loss"] = np.array([state.minimum_loss], np.float32)
+        history = file.create_group(_HISTORY)
+        for number, array in enumerate(state.history):
+            history[str(number)] = array
+
+
+def read_hdf5_state(path: str | Path) -> SolverStateArrays:
+    """Returns the contents of a .solverstate.h5.
+
+    Raises:
+        WeightsError: The file is damaged, something is missing in it, or it holds something else.
+    """
+    path = Path(path)
+    with reading(path) as file:
+        has_loss = "minimum_loss" in file
+        return SolverStateArrays(
+            iteration=_whole_number(path, file, "iter"),
+            learned_net=_text(path, file["learned_net"]) if "learned_net" in file else "",
+            current_step=_whole_number(path, file, "current_step"),
+            history=_history(path, file),
+            minimum_loss=float(_one(path, file, "minimum_loss", kinds="f")) if has_loss else None,
+            last_event=_whole_number(path, file, "iter_last_event") if has_loss else 0,
+        )
+
+
+def _history(path: Path, file: Any) -> tuple[Array, ...]:
+    import h5py
+
+    group = file.get(_HISTORY)
+    if not isinstance(group, h5py.Group):
+        raise WeightsError(f"{path}: has no group '{_HISTORY}'; expected Caffe's HDF5 solverstate")
+    found = {key: values(path, f"{_HISTORY}/{key}", dataset) for key, dataset in datasets(path, group)}
+    for number in range(len(found)):
+        if str(number) not in found:
+            raise WeightsError(
+                f"{path}: '{_HISTORY}/{number}' is missing, while '{_HISTORY}' holds {len(found)} blobs;"
+                " expected them numbered from 0"
+            )
+    return tuple(found[str(number)] for number in range(len(found)))
+
+
+def _whole_number(path: Path, file: Any, name: str) -> int:
+    return int(_one(path, file, name, kinds="iu"))
+
+
+def _one(path: Path, file: Any, name: str, *, kinds: str) -> Any:
+    import h5py
+
+    dataset = file.get(name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise WeightsError(f"{path}: holds no '{name}'; expected Caffe's HDF5 solverstate")
+    if dataset.size != 1 or dataset.dtype.kind not in kinds:
+        raise WeightsError(
+            f"{path}: '{name}' is {dataset.size} values of {dataset.dtype}; expected one"
+            f" {'number' if kinds == 'f' else 'whole number'}"
+        )
+    return dataset[()].reshape(())
+
+
+def _text(path: Path, dataset: Any) -> str:
+    held = dataset[()] if not dataset.shape else None
+    if not isinstance(held, bytes):
+        raise WeightsError(f"{path}: 'learned_net' is no text; expected the name of the weights' file")
+    return held.split(b"\0")[0].decode()
