@@ -290,6 +290,24 @@ def to_hsv(image: Image) -> Image:
     return _as_image(hsv)
 
 
+def channel_means(image: Image) -> tuple[float, ...]:
+    """Returns the mean of each channel."""
+    channels = image.shape[2] if image.ndim == 3 else 1
+    return tuple(cv2.mean(image)[:channels])
+
+
+def mix_channels(image: Image, matrix: NDArray[np.float64]) -> Image:
+    """Returns the picture with each pixel's channels mixed linearly, rounded and held within 0 and 255.
+
+    Args:
+        image: Of C channels.
+        matrix: (C, C + 1): for each new channel the weights of the old ones, and what is added. OpenCV keeps
+            them to ten bits or so, which may be one off in the result.
+    """
+    mixed: Any = cv2.transform(image, matrix)
+    return _as_image(mixed)
+
+
 def without_colour(image: Image) -> Image:
     """Returns a BGR picture as grays, still with three channels."""
     gray: Any = cv2.cvtColor(to_gray(image), cv2.COLOR_GRAY2BGR)

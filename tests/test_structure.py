@@ -16,13 +16,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "caffeflow"
 FLOORS: dict[str, int] = {
     "errors": -1, "resources": 0, "system": 0, "files": 0, "stand_ins": 0,
     "proto": 1, "download": 1,
-    "layers": 2, "fillers": 2, "images": 2,
+    "layers": 2, "fillers": 2, "images": 2, "splitmix": 2, "augmentation": 2,
     "data": 3, "render": 3, "engine": 3, "weights": 3, "evaluate": 3, "report": 3, "export": 3, "native": 3,
     "workflows": 4, "pycaffe": 4,
     "cli": 5, "drop_in": 5,
     "__main__": 6,
 }  # fmt: skip
-PEERS_ALLOWED = {("engine/feed", "data/readers")}
+PEERS_ALLOWED = {("engine/feed", "data/readers"), ("augmentation.py", "images")}
 OWNERS = {
     "torch": ("engine/", "weights/torch_files.py"),
     "jinja2": ("render/",),

@@ -17,7 +17,7 @@ from torch import Tensor
 from caffeflow import images
 from caffeflow.data.readers.datum import Planes, Record
 from caffeflow.engine.feed.annotated import AnnotatedRecords
-from caffeflow.engine.feed.augmentation import Augmentation, Window
+from caffeflow.engine.feed.annotated_augmentation import AnnotatedAugmentation, Window
 from caffeflow.engine.feed.batches import Batch, BatchSettings, Buffers, cut, shares
 from caffeflow.engine.feed.database import Item
 from caffeflow.engine.feed.draws import Draws, Indices, RecordDraws
@@ -62,7 +62,7 @@ class AnnotatedBatches:
     def __init__(
         self,
         records: AnnotatedRecords,
-        augmentation: Augmentation,
+        augmentation: AnnotatedAugmentation,
         transformer: PictureTransformer,
         draws: Draws,
         settings: BatchSettings,

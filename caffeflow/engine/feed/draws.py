@@ -8,16 +8,16 @@ ten, on one rank or four, and after a restart in the middle.
 from __future__ import annotations
 
 from enum import IntEnum, auto
-from hashlib import blake2b
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from caffeflow import splitmix
+
 Indices = NDArray[np.int64]
 
 _DRAWS_PER_RECORD: Final = 4
-_GAMMA: Final = np.uint64(0x9E3779B97F4A7C15)
 _OF_RECORDS: Final = 1  # the upper half of the counter of records' generators; that of all others is 0
 
 
@@ -55,8 +55,8 @@ class Draws:
     """
 
     def __init__(self, seed: int, layer: str) -> None:
-        digest = blake2b(f"{seed}\0{layer}".encode(), digest_size=8).digest()
-        self._base = np.uint64(int.from_bytes(digest, "little"))
+        self._base = splitmix.base_of(seed, layer)
+        self._base_of_units = splitmix.base_of(seed, f"{layer}\0units")
 
     def below(
         self, limit: int | NDArray[np.int64], records: NDArray[np.int64], *, draw: int
@@ -69,11 +69,12 @@ class Draws:
             draw: Which of the record's numbers, from 0 to 3.
         """
         counters = records.astype(np.uint64) * np.uint64(_DRAWS_PER_RECORD) + np.uint64(draw + 1)
-        mixed = self._base + counters * _GAMMA
-        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        mixed ^= mixed >> np.uint64(31)
+        mixed = splitmix.numbers(self._base, counters)
         return (mixed % np.asarray(limit, np.uint64)).astype(np.int64)
+
+    def units(self, records: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+        """Returns `count` numbers in [0, 1) for each record, (N, count); those of `below` are others."""
+        return splitmix.units(self._base_of_units, records, count)
 
     def generator(self, number: int) -> np.random.Generator:
         """Returns a generator of its own for something larger: the order of an epoch, a whole top."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from caffeflow.augmentation import Augmentation
 from caffeflow.engine.feed.annotated import AnnotatedRecords
+from caffeflow.engine.feed.annotated_augmentation import AnnotatedAugmentation
 from caffeflow.engine.feed.annotated_batches import AnnotatedBatches
-from caffeflow.engine.feed.augmentation import Augmentation
+from caffeflow.engine.feed.augmented import AugmentingTransformer
 from caffeflow.engine.feed.background import BackgroundFeed, BatchSource
-from caffeflow.engine.feed.batches import BatchSettings, RecordBatches
+from caffeflow.engine.feed.batches import BatchSettings, RecordBatches, Transforms
 from caffeflow.engine.feed.draws import Draws
 from caffeflow.engine.feed.dummy import DummyFeed
 from caffeflow.engine.feed.hdf5 import Hdf5Batches
@@ -32,7 +34,7 @@ _IMAGE_PREFETCH: Final = 4  # Caffe: of all its data layers only Data lets the f
 
 def open_feed(
     layer: LayerParameter, *, phase: str, seed: int, rank: int = 0, world: int = 1,
-    workers: int | None = None, pin: bool = False,
+    workers: int | None = None, pin: bool = False, augmentation: Augmentation | None = None,
 ) -> Feed:  # fmt: skip
     """Returns a feed for a layer that brings data.
 
@@ -44,6 +46,7 @@ def open_feed(
         world: How many they are.
         workers: Threads that decode; None: one a core.
         pin: Puts the batches into page-locked memory, for copying to a CUDA device.
+        augmentation: What happens to the pictures of a Data or ImageData layer before; in TRAIN only.
 
     Raises:
         NetError: A setting that Caffe would refuse, or that is not honoured here.
@@ -78,7 +81,8 @@ def open_feed(
         return BackgroundFeed(windows, workers=threads, depth=_IMAGE_PREFETCH)
     records = open_records(layer, settings, draws)
     try:
-        transformer = _transformer(layer, settings, draws, phase=phase)
+        wanted = augmentation if phase == "TRAIN" else None
+        transformer = _transformer(layer, settings, draws, phase=phase, augmentation=wanted)
         source = _checked(layer, records, transformer, draws, cutting)
     except (DataError, NetError):
         records.close()
@@ -88,8 +92,11 @@ def open_feed(
 
 
 def _transformer(
-    layer: LayerParameter, settings: TransformSettings, draws: Draws, *, phase: str
-) -> Transformer | PictureTransformer:
+    layer: LayerParameter, settings: TransformSettings, draws: Draws, *,
+    phase: str, augmentation: Augmentation | None,
+) -> Transforms:  # fmt: skip
+    if augmentation is not None and layer.type != "AnnotatedData":
+        return AugmentingTransformer(augmentation, settings, draws=draws, layer=layer.name)
     if layer.type == "AnnotatedData" or settings.is_forks:
         return PictureTransformer(settings, phase=phase, draws=draws, layer=layer.name)
     return Transformer(settings, phase=phase, draws=draws, layer=layer.name)
@@ -98,7 +105,7 @@ def _transformer(
 def _checked(
     layer: LayerParameter,
     records: Records,
-    transformer: Transformer | PictureTransformer,
+    transformer: Transforms,
     draws: Draws,
     cutting: BatchSettings,
 ) -> BatchSource:
@@ -107,7 +114,7 @@ def _checked(
     A crop or mean of another size is so said now, not from a worker in the first batch.
     """
     if isinstance(records, AnnotatedRecords) and isinstance(transformer, PictureTransformer):
-        annotated = AnnotatedBatches(records, Augmentation.read(layer), transformer, draws, cutting)
+        annotated = AnnotatedBatches(records, AnnotatedAugmentation.read(layer), transformer, draws, cutting)
         annotated.check_first()
         return annotated
     transformer.output_shape(first_shape(records), "the first record")

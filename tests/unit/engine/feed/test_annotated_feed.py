@@ -19,7 +19,7 @@ from caffeflow.layers.data import AnnotatedParams, annotated_shapes
 from caffeflow.proto import caffe_pb2
 from caffeflow.proto.binary import write_mean
 from tests.support.annotated_records import Row, annotated, annotated_layer, some_rows, write_annotated
-from tests.support.oracles import augmentation as oracle
+from tests.support.oracles import annotated_augmentation as oracle
 from tests.support.records import random_planes, write_raw_lmdb
 
 COUNT = 7

@@ -10,7 +10,7 @@ from caffeflow.engine.feed.distortion import Distortion
 from caffeflow.engine.feed.draws import Draw, Draws, RecordDraws
 from caffeflow.errors import DataError, NetError
 from tests.support.annotated_records import layer_with
-from tests.support.oracles import augmentation as oracle
+from tests.support.oracles import annotated_augmentation as oracle
 from tests.support.pictures import photo
 
 ALL = """brightness_prob: 0.5 brightness_delta: 32 contrast_prob: 0.5 contrast_lower: 0.5 contrast_upper: 1.5

@@ -8,7 +8,7 @@ import pytest
 from caffeflow.engine.feed.boxes import clipped, coverages, overlaps, shared_areas
 from caffeflow.engine.feed.ground_truth import EmitRule, GroundTruth, gathered, mirrored
 from tests.support.annotated_records import layer_with
-from tests.support.oracles import augmentation as oracle
+from tests.support.oracles import annotated_augmentation as oracle
 from tests.support.oracles.ssd_boxes import overlap
 
 CANVAS = (-1.5, -0.25, 2.5, 1.75)

@@ -14,7 +14,7 @@ from caffeflow.engine.feed.ground_truth import GroundTruth
 from caffeflow.engine.feed.resizing import Resizing
 from caffeflow.errors import DataError, NetError
 from tests.support.annotated_records import layer_with
-from tests.support.oracles import augmentation as oracle
+from tests.support.oracles import annotated_augmentation as oracle
 
 MODES = ("WARP", "FIT_SMALL_SIZE", "FIT_LARGE_SIZE_AND_PAD")
 BORDERS = {

@@ -12,7 +12,7 @@ from caffeflow.engine.feed.ground_truth import GroundTruth
 from caffeflow.engine.feed.sampler import Samplers, read_samplers, sampled_boxes
 from caffeflow.errors import NetError
 from tests.support.annotated_records import layer_with
-from tests.support.oracles import augmentation as oracle
+from tests.support.oracles import annotated_augmentation as oracle
 
 OBJECTS = np.array([[0.1, 0.2, 0.45, 0.7], [0.5, 0.55, 0.9, 0.95], [0.6, 0.05, 0.7, 0.2]], np.float32)
 SHAPE = "min_scale: 0.3 max_scale: 1 min_aspect_ratio: 0.5 max_aspect_ratio: 2"

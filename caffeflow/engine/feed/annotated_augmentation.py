@@ -86,7 +86,7 @@ class Expansion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Augmentation:
+class AnnotatedAugmentation:
     """All that happens before resizing; each part may be missing."""
 
     distortion: Distortion | None
@@ -95,7 +95,7 @@ class Augmentation:
     emit: EmitRule | None
 
     @classmethod
-    def read(cls, layer: LayerParameter) -> Augmentation:
+    def read(cls, layer: LayerParameter) -> AnnotatedAugmentation:
         """Reads `transform_param` and `annotated_data_param` of an AnnotatedData layer."""
         samplers = read_samplers(layer)
         return cls(

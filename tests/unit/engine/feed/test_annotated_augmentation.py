@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from caffeflow.engine.feed.augmentation import Augmentation, Expansion, Window
+from caffeflow.engine.feed.annotated_augmentation import AnnotatedAugmentation, Expansion, Window
 from caffeflow.engine.feed.draws import Draw, Draws
 from caffeflow.engine.feed.ground_truth import GroundTruth
 from caffeflow.errors import NetError
 from tests.support.annotated_records import layer_with, some_rows
-from tests.support.oracles import augmentation as oracle
+from tests.support.oracles import annotated_augmentation as oracle
 
 BACKGROUND = (7.0, 11.0, 13.0)
 SAMPLERS = """batch_sampler { max_sample: 1 max_trials: 1 }
@@ -20,8 +20,8 @@ DISTORT = """distort_param { brightness_prob: 0.5 brightness_delta: 32 hue_prob:
     contrast_prob: 0.5 contrast_lower: 0.5 contrast_upper: 1.5 }"""
 
 
-def augmentation(transform: str = "", annotation: str = "") -> Augmentation:
-    return Augmentation.read(
+def augmentation(transform: str = "", annotation: str = "") -> AnnotatedAugmentation:
+    return AnnotatedAugmentation.read(
         layer_with(f"transform_param {{ {transform} }} annotated_data_param {{ {annotation} }}")
     )
 
