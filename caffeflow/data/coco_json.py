@@ -83,6 +83,8 @@ def parse_coco(
                 on_chars(at, len(text))
     except json.JSONDecodeError as error:
         raise DataError(f"{where}:{error.lineno}:{error.colno}: is no JSON ({error.msg})") from error
+    except ValueError as error:  # a whole number of thousands of digits
+        raise DataError(f"{where}: holds a number that no annotation has ({error}); do not use it") from error
     except RecursionError as error:
         raise DataError(f"{where}: is nested too deeply for an annotation file; do not use it") from error
     return found.file()
@@ -108,7 +110,7 @@ class _Collector:
         self.count += 1
         try:
             self._add[key](element)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, IndexError, AttributeError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise DataError(
                 f"{self._where}: '{key}' has an element that is not of COCO's form ({reason}): "

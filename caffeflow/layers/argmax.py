@@ -44,6 +44,8 @@ class ArgMaxParams:
 def shapes(params: ArgMaxParams, bottoms: Sequence[Shape]) -> list[Shape]:
     """Returns the shape of the indices, of the values, or of both."""
     (bottom,) = bottoms
+    if not bottom:
+        raise NetError("the bottom is a scalar; expected an axis to choose along")
     if params.axis is None:
         among = count(bottom[1:])
         top: Shape = (bottom[0], 2 if params.values else 1, params.top_k, *(1,) * (len(bottom) - 3))

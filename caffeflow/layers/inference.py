@@ -13,6 +13,7 @@ from typing import Any
 from caffeflow.errors import NetError
 from caffeflow.layers.data import record_source
 from caffeflow.layers.spec import Blob, Count, LayerSpec, Shape, spec_for
+from caffeflow.proto.blob_limits import find_excess
 from caffeflow.proto.caffe_pb2 import TEST, TRAIN, LayerParameter
 from caffeflow.proto.graph import Graph, Node, Value
 
@@ -112,11 +113,13 @@ def _followed(old: LayerFacts, known: Mapping[Value, Shape]) -> LayerFacts:
     if bottoms == old.bottoms and not old.spec.runs_code:
         return old
     tops = tuple(old.spec.shapes(old.params, bottoms))
+    blobs = tuple(old.spec.blobs(old.params, bottoms))
+    _check_sizes(tops, blobs)
     return replace(
         old,
         bottoms=bottoms,
         tops=tops,
-        blobs=tuple(old.spec.blobs(old.params, bottoms)),
+        blobs=blobs,
         macs=old.spec.macs(old.params, bottoms, tops),
     )
 
@@ -132,6 +135,7 @@ def _layer_facts(
     source = _look_into(layer, record_shape) if spec.reads_source else bottoms
     tops = tuple(spec.shapes(params, source))
     blobs = tuple(spec.blobs(params, bottoms))
+    _check_sizes(tops, blobs)
     if len(layer.param) > len(blobs):
         raise NetError(f"too many params specified: {len(layer.param)} param for {len(blobs)} learned blobs")
     macs = spec.macs(params, bottoms, tops)
@@ -155,6 +159,15 @@ def _look_into(layer: LayerParameter, record_shape: RecordShape | None) -> tuple
         f"the shape of its tops is that of the records in '{source}', which were not looked at;"
         " use the deploy file, whose Input layer gives the shape"
     )
+
+
+def _check_sizes(tops: tuple[Shape, ...], blobs: tuple[Blob, ...]) -> None:
+    named = [(f"top {index}", top) for index, top in enumerate(tops)]
+    named += [(f"its {blob.name}", blob.shape) for blob in blobs]
+    for what, shape in named:
+        excess = find_excess(shape)
+        if excess:
+            raise NetError(f"{what} {excess}")
 
 
 def _check_counts(spec: LayerSpec, layer: LayerParameter) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from caffeflow.errors import WeightsError
 from caffeflow.files import write_atomically
 from caffeflow.proto import caffe_pb2, weights_pb2
+from caffeflow.proto.blob_limits import find_excess
 from caffeflow.proto.legacy import V1_TYPES
 from caffeflow.stand_ins import stand_in
 
@@ -210,10 +211,13 @@ def _shape(blob: weights_pb2.BlobProto) -> tuple[int, ...]:
 
 def _array(path: str | Path, owner: str, blob: weights_pb2.BlobProto) -> Array:
     shape = _shape(blob)
+    excess = find_excess(shape)
+    if excess:
+        raise WeightsError(f"{path}: {owner}: a blob {excess}; the file is damaged, get it again")
     if blob.double_data:
-        values: NDArray[Any] = np.frombuffer(b"".join(blob.double_data), "<f8")
+        values: NDArray[Any] = _packed_values(path, owner, blob.double_data, "<f8")
     elif blob.data:
-        values = np.frombuffer(b"".join(blob.data), "<f4")
+        values = _packed_values(path, owner, blob.data, "<f4")
     elif blob.raw_data:
         values = _raw_values(path, owner, blob)
     else:
@@ -225,7 +229,24 @@ def _array(path: str | Path, owner: str, blob: weights_pb2.BlobProto) -> Array:
             f"{path}: {owner}: a blob of shape {' '.join(map(str, shape))} ({math.prod(shape)}) holds"
             f" {values.size} values"
         )
-    return np.array(values, dtype=np.float32).reshape(shape)
+    return as_single(values).reshape(shape)
+
+
+def as_single(values: NDArray[Any]) -> Array:
+    """Returns a copy in single precision; what is too large for it is infinite, as in Caffe."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.array(values, dtype=np.float32)
+
+
+def _packed_values(path: str | Path, owner: str, parts: Iterable[bytes], kind: str) -> NDArray[Any]:
+    content = b"".join(parts)
+    itemsize = np.dtype(kind).itemsize
+    if len(content) % itemsize:
+        raise WeightsError(
+            f"{path}: {owner}: a blob has {len(content)} bytes of values; expected a multiple of {itemsize}, the"
+            " bytes of one; the file is damaged, get it again"
+        )
+    return np.frombuffer(content, kind)
 
 
 def _raw_values(path: str | Path, owner: str, blob: weights_pb2.BlobProto) -> NDArray[Any]:

@@ -128,6 +128,14 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     ),
     "twice": (GOOD.replace(b'"id": 25', b'"id": 9'), "image id 9 is there twice"),
     "deep": (b'{"images": ' + b"[" * 200_000, "nested too deeply"),
+    "thousands of digits": (
+        b'{"images": ' + b"9" * 5000 + b"}",
+        r"a\.json: holds a number that no annotation has",
+    ),
+    "an infinite id": (
+        b'{"images": [{"id": Infinity, "file_name": "a.jpg"}], "annotations": [], "categories": []}',
+        r"'images' has an element that is not of COCO's form \(OverflowError: ",
+    ),
 }
 
 

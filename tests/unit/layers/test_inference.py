@@ -120,3 +120,33 @@ def test_images_of_a_list_need_both_sizes():
         shapes_of(text % 'source: "a.txt" batch_size: 2 new_height: 5')
     with pytest.raises(NetError, match="source is missing"):
         shapes_of(text % "batch_size: 2")
+
+
+@pytest.mark.parametrize(
+    ("dims", "words"),
+    [
+        ("dim: 2 dim: -1", ["2 x -1", "below 1"]),
+        ("dim: 1 " * 33, ["top 0", "33 axes"]),
+        ("dim: 65536 dim: 65536", ["65536 x 65536", "at most 2147483647 values"]),
+    ],
+)
+def test_sizes_that_no_blob_of_caffe_has_are_refused_before_anything_is_allocated(dims, words):
+    with pytest.raises(NetError) as caught:
+        shapes_of(f'layer {{ name: "in" type: "Input" top: "x" input_param {{ shape {{ {dims} }} }} }}')
+    assert caught.value.layer == "in"
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_weights_that_no_blob_of_caffe_holds_are_refused():
+    first = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 1 dim: 70000 } } }'
+    second = 'layer { name: "fc" type: "InnerProduct" bottom: "x" top: "t" inner_product_param { num_output: 70000 } }'
+    with pytest.raises(
+        NetError, match=r"layer 'fc': its weight has the shape 70000 x 70000; expected at most"
+    ):
+        shapes_of(first + second)
+
+
+def test_a_layer_over_a_scalar_is_refused():
+    scalar = 'layer { name: "in" type: "Input" top: "x" input_param { shape { } } }'
+    with pytest.raises(NetError, match="layer 'best': the bottom is a scalar"):
+        shapes_of(scalar + 'layer { name: "best" type: "ArgMax" bottom: "x" top: "t" }')

@@ -193,3 +193,39 @@ def test_the_nets_name_is_kept(tmp_path: Path) -> None:
     binary.write_caffemodel(tmp_path / "w.caffemodel", name="tiny", layers=layers())
     name, read = binary.read_named_caffemodel(tmp_path / "w.caffemodel")
     assert (name, [layer.name for layer in read]) == ("tiny", ["conv1", "relu1"])
+
+
+DIMS = {
+    "negative": ([-1, -6], "-1 x -6; expected sizes from 0 on"),
+    "too many axes": ([1] * 33, "33 axes"),
+    "gigabytes": ([2**40, 2**40], "at most 2147483647 values"),
+    "gigabytes beside nothing": ([0, 2**31, 2**31], "at most 2147483647 values"),
+    "another number": ([2, 2], "holds 6 values"),
+}
+
+
+@pytest.mark.parametrize("case", DIMS)
+def test_a_blob_whose_shape_no_caffe_takes_is_refused(tmp_path: Path, case: str) -> None:
+    dims, words = DIMS[case]
+    net = caffe_pb2.NetParameter()
+    blob = net.layer.add(name="ip").blobs.add(data=range(6))
+    blob.shape.dim.extend(dims)
+    (tmp_path / "w.caffemodel").write_bytes(net.SerializeToString())
+    with pytest.raises(WeightsError, match=words) as caught:
+        binary.read_caffemodel(tmp_path / "w.caffemodel")
+    assert "layer 'ip'" in str(caught.value)
+
+
+@pytest.mark.parametrize(("number", "size"), [(5, 4), (8, 8)])
+def test_values_that_are_cut_short_are_refused(tmp_path: Path, number: int, size: int) -> None:
+    blob = field(number, b"\0" * (size + 1)) + field(7, field(1, varint(1)))
+    (tmp_path / "w.caffemodel").write_bytes(field(100, field(1, b"x") + field(7, blob)))
+    with pytest.raises(WeightsError, match=f"{size + 1} bytes of values; expected a multiple of {size}"):
+        binary.read_caffemodel(tmp_path / "w.caffemodel")
+
+
+def test_a_double_that_single_precision_cannot_hold_is_infinite_as_in_caffe(tmp_path: Path) -> None:
+    net = caffe_pb2.NetParameter()
+    net.layer.add(name="ip").blobs.add(double_data=[1e300, 0.5]).shape.dim.append(2)
+    (tmp_path / "w.caffemodel").write_bytes(net.SerializeToString())
+    assert binary.read_caffemodel(tmp_path / "w.caffemodel")[0].arrays[0].tolist() == [float("inf"), 0.5]
