@@ -243,8 +243,8 @@ def _packed_values(path: str | Path, owner: str, parts: Iterable[bytes], kind: s
     itemsize = np.dtype(kind).itemsize
     if len(content) % itemsize:
         raise WeightsError(
-            f"{path}: {owner}: a blob has {len(content)} bytes of values; expected a multiple of {itemsize}, the"
-            " bytes of one; the file is damaged, get it again"
+            f"{path}: {owner}: a blob has {len(content)} bytes of values; expected a multiple of {itemsize};"
+            " the file is damaged, get it again"
         )
     return np.frombuffer(content, kind)
 
