@@ -26,7 +26,6 @@ Kind: TypeAlias = Literal["crop", "inception"]
 Size: TypeAlias = tuple[int, int]  # height, width
 
 INCEPTION_SCALE: Final = (0.08, 1.0)  # GoogLeNet's; also how torchvision trained what it publishes
-DEFAULT_JITTER: Final = 0.4
 
 _TRIES: Final = 10
 _DRAWS_PER_TRY: Final = 4

@@ -13,9 +13,11 @@ from typing import Any, Final, Self
 
 import torch
 
+from caffeflow.augmentation import Augmentation
 from caffeflow.engine import setup_lines
 from caffeflow.engine.debug_info import DebugExecutor
 from caffeflow.engine.detection import NewTally
+from caffeflow.engine.feed.augmented import check_augmented
 from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.sources import record_shape
@@ -48,6 +50,7 @@ class SessionSettings:
         seed: Of fillers, dropout, crops and mirrors.
         on_line: Gets log lines while nets are made, and those of debug_info later.
         new_tally: What takes the rows of tests of detections; for solvers with that eval_type.
+        augmentation: How pictures are changed at random before they reach the train net.
     """
 
     device: torch.device
@@ -55,6 +58,7 @@ class SessionSettings:
     seed: int = 0
     on_line: Callable[[LogLine], None]
     new_tally: NewTally | None = None
+    augmentation: Augmentation | None = None
 
 
 class Session:
@@ -90,7 +94,10 @@ class Session:
             executor = self._executor(parameters, net)
             channels_last = isinstance(executor, FusedExecutor) and executor.channels_last
             self.solver: Final = Solver(parameters, net, executor, channels_last=channels_last)
-            self.next_feeds: Final = self._open(train, net, opened)
+            if settings.augmentation is not None:
+                fed = [layer.facts.node.layer for layer in net.fed]
+                check_augmented(fed, settings.augmentation)
+            self.next_feeds: Final = self._open(train, net, opened, augmentation=settings.augmentation)
             self.tests: Final = [
                 self._test_pass(role, iterations, opened)
                 for role, iterations in zip(tests, parameters.test_iter, strict=True)
@@ -167,7 +174,9 @@ class Session:
                 new_tally=self._settings.new_tally,
             )
 
-    def _open(self, role: NetRole, net: Net, opened: ExitStack) -> NextFeeds:
+    def _open(
+        self, role: NetRole, net: Net, opened: ExitStack, *, augmentation: Augmentation | None = None
+    ) -> NextFeeds:
         feeds: dict[str, Feed] = {}
         with located(role.net_file):
             for layer in net.fed:
@@ -182,6 +191,7 @@ class Session:
                     phase=layer.phase,
                     seed=self._settings.seed,
                     pin=self._settings.device.type == "cuda",
+                    augmentation=augmentation,
                 )
                 opened.callback(feed.close)
                 feeds[layer.name] = feed

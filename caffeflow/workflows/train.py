@@ -166,6 +166,7 @@ class _Training:
             seed=self._seed,
             on_line=self._lines,
             new_tally=find_tally(parameters),
+            augmentation=settings.augmentation,
         )
         with _located(settings.solver):
             return Session(parameters, self._nets.train, self._nets.tests, made)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from caffeflow.augmentation import Augmentation
 from caffeflow.errors import NetError, UsageError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.text import read_solver
@@ -17,6 +18,7 @@ Engine = Literal["torch", "caffe"]
 _MODELS: Final = Path("models")
 _RECORDED: Final = (
     "engine", "caffe", "weights", "snapshot", "device", "gpu", "precision", "iterations", "level", "stages",
+    "augmentation",
 )  # fmt: skip
 
 
@@ -39,6 +41,7 @@ class TrainSettings:
         seed: In place of the solver's random_seed.
         level: For the include and exclude rules of the train net.
         stages: Likewise.
+        augmentation: How training pictures are changed at random.
         command: What was typed, for the record.
     """
 
@@ -56,6 +59,7 @@ class TrainSettings:
     seed: int | None = None
     level: int | None = None
     stages: tuple[str, ...] | None = None
+    augmentation: Augmentation | None = None
     command: tuple[str, ...] = ()
 
     def check(self) -> None:
@@ -84,6 +88,13 @@ class TrainSettings:
             return
         if self.precision == "bf16":
             raise UsageError("the real caffe computes in fp32 only; --precision bf16 needs --engine torch")
+        if self.augmentation is not None:
+            options = self.augmentation.options
+            raise UsageError(
+                f"{options}: Caffe's transformer has no words for this, so it needs --engine torch; for the"
+                " real caffe write changed copies into the dataset: caffeflow prepare …"
+                f" {options} --augment-copies N"
+            )
         if self.level is not None or self.stages is not None:
             raise UsageError(
                 "--level and --stage are for --engine torch; for the real caffe write train_state { … } into"
@@ -93,7 +104,9 @@ class TrainSettings:
     def as_record(self) -> dict[str, Any]:
         """Returns what a resumed run needs to know, as plain values."""
         record = {name: getattr(self, name) for name in _RECORDED}
-        return record | {"caffe": None if self.caffe is None else str(self.caffe)}
+        augmentation = None if self.augmentation is None else self.augmentation.as_record()
+        caffe = None if self.caffe is None else str(self.caffe)
+        return record | {"caffe": caffe, "augmentation": augmentation}
 
     def completed_by(self, record: Mapping[str, Any]) -> TrainSettings:
         """Returns the settings with what was not given taken from the record of an earlier run."""
@@ -103,6 +116,8 @@ class TrainSettings:
                 earlier[name] = tuple(earlier[name])
         if earlier.get("caffe") is not None:
             earlier["caffe"] = Path(earlier["caffe"])
+        if earlier.get("augmentation") is not None:
+            earlier["augmentation"] = Augmentation.from_record(earlier["augmentation"])
         missing = {
             name: earlier[name] for name in _RECORDED if name in earlier and getattr(self, name) is None
         }

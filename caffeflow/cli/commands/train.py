@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from caffeflow.cli import console, options, train_report
+from caffeflow.cli.augment_options import augment_options, take_augmentation
 from caffeflow.cli.python_layers import allow_python_layers
 
 
@@ -33,6 +34,7 @@ from caffeflow.cli.python_layers import allow_python_layers
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the solver's random_seed.")
 @click.option("--level", type=int, help="Level for the include and exclude rules of the train net.")
 @click.option("--stage", "stages", metavar="S[,S]", help="Stages for those rules.")
+@augment_options
 @allow_python_layers
 @options.json_output
 def command(
@@ -50,6 +52,7 @@ def command(
         solver=solver or find_solver(asked["out_dir"] if asked["resume"] else None),
         weights=_words(weights),
         stages=_words(stages),
+        augmentation=take_augmentation(asked),
         command=("caffeflow", *sys.argv[1:]),
         **asked,
     )
