@@ -13,10 +13,12 @@ from typing import Final
 
 import numpy as np
 
+from caffeflow.engine.schedule import Schedule
 from caffeflow.errors import NetError, suggestion
 from caffeflow.proto.caffe_pb2 import SolverParameter
 
 NO_LOSS_YET: Final = float(np.finfo(np.float32).max)
+_AS_THE_SOLVER_SAYS: Final = Schedule()
 
 
 @dataclass
@@ -41,17 +43,21 @@ class LearningRate:
 
     Args:
         solver: Where base_lr, lr_policy and the policy's own fields are read.
+        schedule: What is asked for beside the solver.
 
     Raises:
         NetError: An unknown policy, or a field without which it cannot work.
+        UsageError: The schedule does not fit into max_iter.
     """
 
-    def __init__(self, solver: SolverParameter) -> None:
-        self.policy: Final = solver.lr_policy
+    def __init__(self, solver: SolverParameter, schedule: Schedule = _AS_THE_SOLVER_SAYS) -> None:
+        self.policy: Final = schedule.policy or solver.lr_policy
         self.state = PolicyState()
         self._solver: Final = solver
-        _check(solver)
-        self._rule: Final = _POLICIES[solver.lr_policy]
+        self._schedule: Final = schedule
+        schedule.check(solver.max_iter)
+        if schedule.policy is None:
+            _check(solver)
 
     def at(self, iteration: int, smoothed_loss: float = NO_LOSS_YET, *, display: bool = False) -> Rate:
         """Returns the rate after `iteration` updates; advances the policy's step where it is due."""
@@ -62,7 +68,13 @@ class LearningRate:
             notes = _advance_plateau(self._solver, self.state, iteration, smoothed_loss, display=display)
         elif self.policy == "step":
             self.state.step = iteration // self._solver.stepsize
-        return Rate(float(np.float32(self._rule(self._solver, self.state, iteration))), tuple(notes))
+        rate = self._planned(iteration) * self._schedule.warmed(iteration)
+        return Rate(float(np.float32(rate)), tuple(notes))
+
+    def _planned(self, iteration: int) -> float:
+        if self.policy == "cosine":
+            return self._solver.base_lr * self._schedule.cosine(iteration, self._solver.max_iter)
+        return _POLICIES[self.policy](self._solver, self.state, iteration)
 
 
 def _check(solver: SolverParameter) -> None:

@@ -52,13 +52,23 @@ def check_labels(labels: Tensor, valid: Tensor | None, classes: int, layer: str)
         )
 
 
+def _bounded(costs: Tensor) -> Tensor:
+    """Returns costs of at most `LARGEST`. The bound is on values only; Caffe's gradient knows nothing of it."""
+    return costs - (costs.detach() - LARGEST).clamp(min=0)
+
+
 @module("SoftmaxWithLoss")
 class SoftmaxWithLoss(LayerModule):
-    """The mean of -log(probability of the label)."""
+    """The mean of -log(probability of the label).
+
+    Attributes:
+        smoothing: How much of each label is shared out evenly among all classes.
+    """
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         self.params: SoftmaxLossParams = setup.params
+        self.smoothing = 0.0
         self.axis = canonical_axis(self.params.axis, len(setup.bottoms[0]))
         self.layer_name = setup.layer.name
 
@@ -73,9 +83,9 @@ class SoftmaxWithLoss(LayerModule):
         if valid is not None:
             index = torch.where(valid, index, 0)
         logs = F.log_softmax(at_least_single(scores), dim=self.axis)
-        each = -logs.gather(self.axis, index.unsqueeze(self.axis)).squeeze(self.axis)
-        # The bound holds for the value only; Caffe's gradient knows nothing of it.
-        each = each - (each.detach() - LARGEST).clamp(min=0)
+        each = _bounded(-logs.gather(self.axis, index.unsqueeze(self.axis)).squeeze(self.axis))
+        if self.smoothing:
+            each = torch.lerp(each, _bounded(-logs).mean(self.axis), self.smoothing)
         if valid is not None:
             each = torch.where(valid, each, 0)
         rows = math.prod(scores.shape[: self.axis])

@@ -15,8 +15,8 @@ def divisor(mode, *, rows, count, valid):
     return max({"FULL": count, "VALID": valid, "BATCH_SIZE": rows, "NONE": 1}[mode], 1)
 
 
-def softmax_loss(x, labels, *, axis=1, normalization="VALID", ignore=None):
-    """The loss and its gradient for a loss weight of 1."""
+def softmax_loss(x, labels, *, axis=1, normalization="VALID", ignore=None, smoothing=0.0):
+    """The loss and its gradient for a loss weight of 1; `smoothing` is shared out among all classes."""
     p = softmax(x, axis=axis)
     dx = np.zeros(x.shape)
     flat = [int(label) for label in labels.flat]
@@ -26,9 +26,13 @@ def softmax_loss(x, labels, *, axis=1, normalization="VALID", ignore=None):
         if label == ignore:
             continue
         valid += 1
-        total -= math.log(max(p[line][label], FLT_MIN))
-        dx[line] = p[line]
-        dx[line][label] -= 1
+        classes = len(p[line])
+        wanted = np.full(classes, smoothing / classes)
+        wanted[label] += 1 - smoothing
+        for k in range(classes):
+            if wanted[k]:
+                total -= wanted[k] * math.log(max(p[line][k], FLT_MIN))
+        dx[line] = p[line] - wanted
     z = divisor(normalization, rows=math.prod(x.shape[:axis]), count=len(lines), valid=valid)
     return np.array(total / z), dx / z
 
