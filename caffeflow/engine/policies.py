@@ -18,7 +18,6 @@ from caffeflow.errors import NetError, suggestion
 from caffeflow.proto.caffe_pb2 import SolverParameter
 
 NO_LOSS_YET: Final = float(np.finfo(np.float32).max)
-_AS_THE_SOLVER_SAYS: Final = Schedule()
 
 
 @dataclass
@@ -50,7 +49,7 @@ class LearningRate:
         UsageError: The schedule does not fit into max_iter.
     """
 
-    def __init__(self, solver: SolverParameter, schedule: Schedule = _AS_THE_SOLVER_SAYS) -> None:
+    def __init__(self, solver: SolverParameter, schedule: Schedule = Schedule()) -> None:  # noqa: B008 - immutable
         self.policy: Final = schedule.policy or solver.lr_policy
         self.state = PolicyState()
         self._solver: Final = solver
@@ -133,19 +132,24 @@ def _exp(solver: SolverParameter, state: PolicyState, iteration: int) -> float: 
 
 def _inv(solver: SolverParameter, state: PolicyState, iteration: int) -> float:  # noqa: ARG001
     base = np.float32(1) + np.float32(solver.gamma) * np.float32(iteration)
-    return float(np.float32(solver.base_lr) * np.power(base, np.float32(-solver.power)))
+    return float(np.float32(solver.base_lr) * _power(base, -np.float32(solver.power)))
 
 
 def _poly(solver: SolverParameter, state: PolicyState, iteration: int) -> float:  # noqa: ARG001
     left = np.float32(1) - np.float32(iteration) / np.float32(solver.max_iter)
-    return float(np.float32(solver.base_lr) * np.power(left, np.float32(solver.power)))
+    return float(np.float32(solver.base_lr) * _power(left, np.float32(solver.power)))
 
 
 def _sigmoid(solver: SolverParameter, state: PolicyState, iteration: int) -> float:  # noqa: ARG001
     height = np.float32(iteration) - np.float32(solver.stepsize)
     with np.errstate(over="ignore"):  # far before the middle the rate is simply 0
-        bend = np.exp(-np.float32(solver.gamma) * height)
+        bend = np.float32(np.exp(np.float64(-np.float32(solver.gamma) * height)))
     return float(np.float32(solver.base_lr) * (np.float32(1) / (np.float32(1) + bend)))
+
+
+def _power(base: np.float32, exponent: np.float32) -> np.float32:
+    # numpy's own float32 functions err by units that the C library's, which Caffe calls, do not.
+    return np.float32(np.power(np.float64(base), np.float64(exponent)))
 
 
 _POLICIES: Final[dict[str, _Rule]] = {

@@ -40,6 +40,19 @@ def test_rates_are_float32() -> None:
     assert policy_of('base_lr: 0.1 lr_policy: "fixed"').at(0).value == 0.10000000149011612
 
 
+@pytest.mark.parametrize(
+    ("text", "iteration", "printed"),
+    [
+        ('lr_policy: "poly" power: 1.3 max_iter: 53', 28, "0.000883141"),
+        ('lr_policy: "poly" power: 1.3 max_iter: 53', 31, "0.000747925"),
+        ('lr_policy: "sigmoid" gamma: 0.3 stepsize: 23', 4, "7.82235e-06"),
+    ],
+)
+def test_rates_are_rounded_as_the_c_library_rounds_them(text: str, iteration: int, printed: str) -> None:
+    """Rates so near to the middle of two six-digit numbers that a last bit shows; as the real Caffe logs them."""
+    assert f"{policy_of(f'base_lr: 0.00234567 {text}').at(iteration).value:g}" == printed
+
+
 def test_multistep_takes_one_step_an_iteration() -> None:
     policy = policy_of('base_lr: 1 lr_policy: "multistep" gamma: 0.5 stepvalue: 3 stepvalue: 3 stepvalue: 5')
     rates = [policy.at(iteration) for iteration in range(8)]
