@@ -128,7 +128,7 @@ class Run:
             DataError: The data ran into trouble, or a snapshot cannot be written.
         """
         parameters, solver = self._parameters, self._solver
-        for line in lines.solving(solver.net.graph.name, parameters.lr_policy):
+        for line in lines.solving(solver.net.graph.name, solver.rate.policy):
             self._listener.line(line)
         self._last_shown = (solver.iteration, time.monotonic())
         while solver.iteration < parameters.max_iter and not self._requests.stop:

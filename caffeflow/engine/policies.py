@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from caffeflow.engine.schedule import Schedule
+from caffeflow.engine.schedule import AS_THE_SOLVER_SAYS, Schedule
 from caffeflow.errors import NetError, suggestion
 from caffeflow.proto.caffe_pb2 import SolverParameter
 
@@ -49,7 +49,7 @@ class LearningRate:
         UsageError: The schedule does not fit into max_iter.
     """
 
-    def __init__(self, solver: SolverParameter, schedule: Schedule = Schedule()) -> None:  # noqa: B008 - immutable
+    def __init__(self, solver: SolverParameter, schedule: Schedule = AS_THE_SOLVER_SAYS) -> None:
         self.policy: Final = schedule.policy or solver.lr_policy
         self.state = PolicyState()
         self._solver: Final = solver

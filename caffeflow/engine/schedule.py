@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from caffeflow.errors import UsageError
 
@@ -52,3 +52,6 @@ class Schedule:
         """Returns the share of base_lr that half a wave has come down to after so many updates."""
         done = min(max(iteration - self.warmup, 0) / (max_iter - self.warmup), 1.0)
         return (1 + math.cos(math.pi * done)) / 2
+
+
+AS_THE_SOLVER_SAYS: Final = Schedule()

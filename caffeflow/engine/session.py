@@ -21,9 +21,11 @@ from caffeflow.engine.feed.augmented import check_augmented
 from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.sources import record_shape
+from caffeflow.engine.label_smoothing import smooth_labels
 from caffeflow.engine.lines import LogLine
 from caffeflow.engine.net import Net
 from caffeflow.engine.policies import LearningRate
+from caffeflow.engine.schedule import AS_THE_SOLVER_SAYS, Schedule
 from caffeflow.engine.snapshot_formats import check_hdf5, hdf5_remarks
 from caffeflow.engine.solver import Executor, NextFeeds, Solver
 from caffeflow.engine.testing import TestPass
@@ -50,7 +52,10 @@ class SessionSettings:
         seed: Of fillers, dropout, crops and mirrors.
         on_line: Gets log lines while nets are made, and those of debug_info later.
         new_tally: What takes the rows of tests of detections; for solvers with that eval_type.
+        on_built: Gets each net when it is made, before the next one.
         augmentation: How pictures are changed at random before they reach the train net.
+        schedule: How the rate goes where the solver cannot say it.
+        label_smoothing: Share of each label that the train net's loss gives to all classes.
     """
 
     device: torch.device
@@ -58,7 +63,10 @@ class SessionSettings:
     seed: int = 0
     on_line: Callable[[LogLine], None]
     new_tally: NewTally | None = None
+    on_built: Callable[[NetRole, Net], None] = lambda _role, _net: None
     augmentation: Augmentation | None = None
+    schedule: Schedule = AS_THE_SOLVER_SAYS
+    label_smoothing: float = 0.0
 
 
 class Session:
@@ -68,11 +76,12 @@ class Session:
         parameters: The solver's fields.
         train: The net to train.
         tests: The nets to test, in the solver's order.
-        settings: Device, precision, seed.
+        settings: Device, precision, seed, and what is asked for beside the solver.
 
     Raises:
         NetError: A solver or net that Caffe would refuse.
         DataError: A source that cannot be read.
+        UsageError: What is asked for does not go with solver or net.
     """
 
     def __init__(
@@ -82,18 +91,22 @@ class Session:
         tests: Sequence[NetRole],
         settings: SessionSettings,
     ) -> None:
-        check_solver(parameters)
+        check_solver(parameters, settings.schedule)
         self._settings: Final = settings
         self._feeds: Final[list[dict[str, Feed]]] = []
         torch.manual_seed(settings.seed)
         with ExitStack() as opened:
             net = self._build(train, seed=settings.seed)
+            if settings.label_smoothing:
+                smooth_labels(net, settings.label_smoothing)
             if parameters.snapshot_format == SolverParameter.HDF5:
                 for line in hdf5_remarks(net):
                     settings.on_line(line)
             executor = self._executor(parameters, net)
             channels_last = isinstance(executor, FusedExecutor) and executor.channels_last
-            self.solver: Final = Solver(parameters, net, executor, channels_last=channels_last)
+            self.solver: Final = Solver(
+                parameters, net, executor, channels_last=channels_last, schedule=settings.schedule
+            )
             if settings.augmentation is not None:
                 fed = [layer.facts.node.layer for layer in net.fed]
                 check_augmented(fed, settings.augmentation)
@@ -155,6 +168,7 @@ class Session:
         net = Net.of(role, record_shape=record_shape, seed=seed, device=self._settings.device)
         for line in setup_lines.of_net(role, net):
             self._settings.on_line(line)
+        self._settings.on_built(role, net)
         return net
 
     def _executor(self, parameters: SolverParameter, net: Net) -> Executor:
@@ -210,14 +224,15 @@ class _Batches:
         return {name: feed.next() for name, feed in self._feeds}
 
 
-def check_solver(parameters: SolverParameter) -> None:
+def check_solver(parameters: SolverParameter, schedule: Schedule = AS_THE_SOLVER_SAYS) -> None:
     """Looks at all fields of a solver that the engine reads.
 
     Raises:
         NetError: A field that Caffe would refuse, or that is not honoured here.
+        UsageError: The schedule does not fit into max_iter.
     """
     check_update(parameters)
-    LearningRate(parameters)
+    LearningRate(parameters, schedule)
     if parameters.average_loss < 1:
         raise NetError(f"average_loss is {parameters.average_loss}; it must be at least 1")
     if parameters.max_iter < 0 or parameters.display < 0 or parameters.snapshot < 0:
@@ -231,8 +246,10 @@ def check_solver(parameters: SolverParameter) -> None:
         raise NetError(f"eval_type is '{parameters.eval_type}'; expected {' or '.join(EVAL_TYPES)}")
 
 
-def ignored_fields(parameters: SolverParameter) -> Iterator[str]:
+def ignored_fields(parameters: SolverParameter, schedule: Schedule = AS_THE_SOLVER_SAYS) -> Iterator[str]:
     """Yields a remark for each field that is given and has no effect here."""
+    if schedule.policy is not None and parameters.lr_policy:
+        yield f"lr_policy '{parameters.lr_policy}' has no effect: --lr-policy is {schedule.policy}"
     if parameters.snapshot_diff:
         yield "snapshot_diff has no effect: snapshots hold weights only"
     wants_gpu = parameters.HasField("solver_mode") and parameters.solver_mode == SolverParameter.GPU

@@ -18,6 +18,7 @@ from torch import Tensor
 from caffeflow.engine.net import Net
 from caffeflow.engine.parameters import FlatParameters
 from caffeflow.engine.policies import LearningRate, Rate
+from caffeflow.engine.schedule import AS_THE_SOLVER_SAYS, Schedule
 from caffeflow.engine.training import Feeds, Result
 from caffeflow.engine.updates import Clipped, Update
 from caffeflow.errors import CheckError
@@ -124,9 +125,11 @@ class Solver:
         channels_last: The memory order of 4-D weights; that of the executor.
         reduce: Called with the flat gradient between backward and clipping.
         on_start: Called in each iteration once the gradients are cleared.
+        schedule: How the rate goes where the solver's fields cannot say it.
 
     Raises:
         NetError: A field that Caffe would refuse.
+        UsageError: The schedule does not fit into max_iter.
     """
 
     def __init__(
@@ -138,13 +141,14 @@ class Solver:
         channels_last: bool = False,
         reduce: Reduce | None = None,
         on_start: Callable[[], None] | None = None,
+        schedule: Schedule = AS_THE_SOLVER_SAYS,
     ) -> None:
         self.net: Final = net
         self.executor: Final = executor
         self.iteration = 0
         self.flat: Final = FlatParameters(net.learned, device=net.device, channels_last=channels_last)
         self.update: Final = Update(self.flat, parameters)
-        self.rate: Final = LearningRate(parameters)
+        self.rate: Final = LearningRate(parameters, schedule)
         self.smoothed: Final = SmoothedLoss(parameters.average_loss)
         self._iter_size: Final = parameters.iter_size
         self._display: Final = parameters.display

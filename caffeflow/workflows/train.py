@@ -153,7 +153,7 @@ class _Training:
             prefers_cpu=parameters.solver_mode == SolverParameter.CPU,
             number=parameters.device_id,
         )
-        for remark in ignored_fields(parameters):
+        for remark in ignored_fields(parameters, settings.schedule):
             self._screen.note(f"{settings.solver}: {remark}")
         use = "Use CPU." if device.type == "cpu" else f"Using GPUs {device.index}"
         self._lines(LogLine("caffe.cpp:197", use))
@@ -167,6 +167,8 @@ class _Training:
             on_line=self._lines,
             new_tally=find_tally(parameters),
             augmentation=settings.augmentation,
+            schedule=settings.schedule,
+            label_smoothing=settings.label_smoothing or 0.0,
         )
         with _located(settings.solver):
             return Session(parameters, self._nets.train, self._nets.tests, made)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from caffeflow.augmentation import Augmentation
+from caffeflow.engine.schedule import Schedule
 from caffeflow.errors import NetError, UsageError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.text import read_solver
@@ -18,7 +19,7 @@ Engine = Literal["torch", "caffe"]
 _MODELS: Final = Path("models")
 _RECORDED: Final = (
     "engine", "caffe", "weights", "snapshot", "device", "gpu", "precision", "iterations", "level", "stages",
-    "augmentation",
+    "augmentation", "lr_policy", "warmup", "label_smoothing",
 )  # fmt: skip
 
 
@@ -42,6 +43,9 @@ class TrainSettings:
         level: For the include and exclude rules of the train net.
         stages: Likewise.
         augmentation: How training pictures are changed at random.
+        lr_policy: In place of the solver's; `solver` says that its own holds.
+        warmup: Iterations until the rate is the policy's.
+        label_smoothing: Share of each label that goes to all classes.
         command: What was typed, for the record.
     """
 
@@ -60,6 +64,9 @@ class TrainSettings:
     level: int | None = None
     stages: tuple[str, ...] | None = None
     augmentation: Augmentation | None = None
+    lr_policy: Literal["cosine", "solver"] | None = None
+    warmup: int | None = None
+    label_smoothing: float | None = None
     command: tuple[str, ...] = ()
 
     def check(self) -> None:
@@ -95,10 +102,37 @@ class TrainSettings:
                 " real caffe write changed copies into the dataset: caffeflow prepare …"
                 f" {options} --augment-copies N"
             )
+        self._check_for_caffe()
         if self.level is not None or self.stages is not None:
             raise UsageError(
                 "--level and --stage are for --engine torch; for the real caffe write train_state { … } into"
                 " the solver"
+            )
+
+    @property
+    def schedule(self) -> Schedule:
+        """How the rate goes where the solver cannot say it."""
+        return Schedule(
+            policy=None if self.lr_policy == "solver" else self.lr_policy, warmup=self.warmup or 0
+        )
+
+    def _check_for_caffe(self) -> None:
+        """Looks for what the real caffe's files have no words for."""
+        if self.schedule.policy is not None:
+            raise UsageError(
+                "--lr-policy cosine: Caffe's solvers have no such policy, so it needs --engine torch; for the"
+                " real caffe let the solver say multistep, or poly with power 1 for a straight line"
+            )
+        if self.warmup:
+            raise UsageError(
+                f"--warmup {self.warmup}: Caffe's solvers know none, so it needs --engine torch; for the real"
+                f" caffe train {self.warmup} iterations with a solver of a smaller base_lr first, and go on"
+                " with --snapshot"
+            )
+        if self.label_smoothing:
+            raise UsageError(
+                f"--label-smoothing {self.label_smoothing:g}: Caffe's SoftmaxWithLoss takes whole labels,"
+                " so it needs --engine torch; leave it out for the real caffe"
             )
 
     def as_record(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import click
 from caffeflow.cli import console, options, train_report
 from caffeflow.cli.augment_options import augment_options, take_augmentation
 from caffeflow.cli.python_layers import allow_python_layers
+from caffeflow.cli.recipe_options import recipe_options
 
 
 @click.command(
@@ -35,6 +36,7 @@ from caffeflow.cli.python_layers import allow_python_layers
 @click.option("--level", type=int, help="Level for the include and exclude rules of the train net.")
 @click.option("--stage", "stages", metavar="S[,S]", help="Stages for those rules.")
 @augment_options
+@recipe_options
 @allow_python_layers
 @options.json_output
 def command(

@@ -53,7 +53,7 @@ def check_labels(labels: Tensor, valid: Tensor | None, classes: int, layer: str)
 
 
 def _bounded(costs: Tensor) -> Tensor:
-    """Returns costs of at most `LARGEST`. The bound is on values only; Caffe's gradient knows nothing of it."""
+    """Returns costs of at most `LARGEST`; the bound is on values only, Caffe's gradient has none."""
     return costs - (costs.detach() - LARGEST).clamp(min=0)
 
 
