@@ -230,7 +230,9 @@ class StepwiseExecutor:
     def _top_diff(self, layer: NetLayer, place: int) -> Tensor:
         tops = layer.facts.node.tops
         if place < len(tops):
-            return self.diff[tops[place].blob]
+            diff = self.diff[tops[place].blob]
+            # Autograd may hand this very tensor on as a gradient, which the bottom's would then overwrite.
+            return diff.clone() if layer.facts.node.is_in_place else diff
         return torch.full(layer.facts.tops[place], layer.loss_weights[place], device=self.net.device)
 
     def _add_diff(self, value: Value, grad: Tensor) -> None:

@@ -100,6 +100,23 @@ def test_diffs_are_the_gradients_of_autograd() -> None:
     assert not executor.diff["data"].any()  # nothing learns below
 
 
+def test_an_in_place_layer_s_learned_blobs_get_the_top_s_gradient() -> None:
+    """The bias' gradient is the top's, whose buffer the bottom's gradient overwrites."""
+    settings = 'scale_param { num_axes: -1 axis: 0 bias_term: true filler { type: "gaussian" } }'
+    net = net_of(
+        layer("data", "Input", "", "data", "input_param { shape { dim: 3 dim: 2 } }")
+        + layer("scale", "Scale", "data", "data", settings)
+    )
+    executor = StepwiseExecutor(net, force_backward=True)
+    executor.forward({"data": (torch.randn(3, 2),)})
+    diff = torch.randn(3, 2)
+    executor.diff["data"].copy_(diff)
+    executor.backward()
+    factor, bias = net.layers[1].tensors
+    assert torch.equal(bias.grad, diff)
+    assert torch.equal(executor.diff["data"], diff * factor)
+
+
 def test_the_diff_of_a_loss_is_its_weight_until_somebody_writes_another() -> None:
     text = images(2, 3, 5, 7) + inner_product("a", "data", "a", 5) + softmax_loss("a", "loss_weight: 3")
     executor = StepwiseExecutor(net_of(text))
