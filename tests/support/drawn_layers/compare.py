@@ -1,0 +1,245 @@
+"""Drawn layers asked of the real Caffe and computed here, and how far both are apart.
+
+The measure is the largest difference in parts of the largest entry; for layers that are sums, of the largest
+sum of absolute terms, which is what their own module gives for the absolute values of all that goes in.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from caffeflow import system
+from caffeflow.engine.net import Net, NetLayer
+from caffeflow.engine.stepwise import StepwiseExecutor
+from caffeflow.engine.training import FusedExecutor
+from caffeflow.layers.inference import infer
+from caffeflow.proto.caffe_pb2 import NetParameter
+from caffeflow.proto.graph import build_graph
+from caffeflow.proto.net import filter_net, net_state
+from caffeflow.proto.text import parse
+from tests.support.drawn_layers.configuration import Configuration
+from tests.support.native import NativeCaffe, environment
+from tests.support.native_layers import DRIVER
+
+Blobs = dict[str, np.ndarray]
+
+TOLERANCE: Final = 1e-5
+
+# What is linear in each of its bottoms and blobs: absolute values in give sums of absolute terms out.
+SUMS: Final = frozenset(
+    {
+        "Bias", "Convolution", "Deconvolution", "Embed", "Im2col", "InnerProduct", "Reduction", "Scale", "Tile",
+        "ConvolutionDepthwise", "DepthwiseConvolution",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Died:
+    """Caffe ended while it ran a configuration.
+
+    Attributes:
+        words: The last lines that it wrote.
+    """
+
+    words: str
+
+
+def ask(caffe: NativeCaffe, configurations: Sequence[Configuration], folder: Path) -> list[Blobs | Died]:
+    """Returns what Caffe answers to each; a process that dies costs one answer, and another goes on."""
+    folder.mkdir(exist_ok=True)
+    orders = []
+    for number, each in enumerate(configurations):
+        (folder / f"{number}.prototxt").write_text(each.text())
+        np.savez(folder / f"{number}.in.npz", **each.inputs())
+        orders.append(
+            {
+                "name": str(number),
+                "prototxt": f"{number}.prototxt",
+                "layer": "layer",
+                "seed": each.seed,
+                "bottoms": each.bottom_names,
+                "tops": each.top_names,
+                "phase": each.phase,
+                "backward": each.backward,
+                "loss": each.keeps_loss_weights,
+            }
+        )
+    answers: list[Blobs | Died] = []
+    while len(answers) < len(orders):
+        (folder / "cases.json").write_text(json.dumps(orders[len(answers) :]))
+        done = system.run([caffe.tool("python"), DRIVER, folder], env=environment(threads=1))
+        while len(answers) < len(orders) and (folder / f"{len(answers)}.out.npz").is_file():
+            with np.load(folder / f"{len(answers)}.out.npz") as file:
+                answers.append(dict(file))
+        if len(answers) < len(orders):
+            assert done.returncode != 0, "Caffe ended well, but left an answer out"
+            answers.append(Died(done.output[-1500:]))
+    return answers
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How far the two are apart; None where neither has such blobs."""
+
+    tops: float | None
+    bottom_diffs: float | None
+    param_diffs: float | None
+
+    @property
+    def worst(self) -> float:
+        """The largest of all."""
+        return max((value for value in (self.tops, self.bottom_diffs, self.param_diffs) if value is not None), default=0)
+
+
+def compare(configuration: Configuration, theirs: Blobs) -> Differences:
+    """Returns how far our executors are from Caffe's answer.
+
+    Raises:
+        CaffeflowError: The engine refuses the net.
+    """
+    ours = run_stepwise(configuration, theirs)
+    scales = _scales(configuration, theirs)
+    found: dict[str, list[float]] = {"top": [], "bottom_diff": [], "param_diff": []}
+    for name, kind in _compared(configuration, theirs):
+        if name not in ours:  # a blob that learns nothing, such as BatchNorm's statistics
+            assert not theirs[name].any(), f"{name}: Caffe has a gradient, we have none"
+            continue
+        found[kind].append(_difference(ours[name], theirs[name], scale=scales.get(name)))
+    for name, array in run_fused(configuration, theirs).items():
+        found["top"].append(_difference(array, theirs[name], scale=scales.get(name)))
+    return Differences(*(max(each) if each else None for each in found.values()))
+
+
+def _compared(configuration: Configuration, theirs: Blobs) -> Iterator[tuple[str, str]]:
+    """Yields the names of what is compared, with the column that it counts for."""
+    for place in range(len(configuration.top_names)):
+        yield f"top_{place}", "top"
+        if configuration.keeps_loss_weights:
+            yield f"top_diff_{place}", "top"
+    for place, gets in enumerate(_gets_gradient(configuration)):
+        if gets:
+            yield f"bottom_diff_{place}", "bottom_diff"
+    for name in theirs:
+        if name.startswith("param_after_"):
+            yield name, "top"
+        elif name.startswith("param_diff_"):
+            yield name, "param_diff"
+
+
+def _gets_gradient(configuration: Configuration) -> list[bool]:
+    gets = [bottom.gradient and configuration.backward for bottom in configuration.bottoms]
+    cut = configuration.layer.propagate_down or [True] * len(gets)
+    return [one and other for one, other in zip(gets, cut, strict=True)]
+
+
+def _difference(ours: np.ndarray, theirs: np.ndarray, *, scale: float | None) -> float:
+    if ours.shape != theirs.shape or not np.isfinite(theirs).all():
+        return float("inf") if ours.shape != theirs.shape or not np.array_equal(ours, theirs, equal_nan=True) else 0.0
+    largest = float(np.abs(theirs).max(initial=0)) if scale is None else scale
+    return float(np.abs(ours.astype(np.float64) - theirs).max(initial=0)) / (largest or 1.0)
+
+
+def _net(configuration: Configuration, theirs: Blobs) -> Net:
+    """Returns our net with Caffe's learned blobs."""
+    text = parse(configuration.text(), NetParameter(), source=configuration.layer.type)
+    graph = build_graph(filter_net(text, net_state(configuration.phase)))
+    net = Net(graph, infer(graph), seed=None)
+    for index, blob in enumerate(net.layers[-1].tensors):
+        blob.data.copy_(torch.from_numpy(theirs[f"param_{index}"]))
+    return net
+
+
+def _feeds(configuration: Configuration) -> dict[str, tuple[torch.Tensor, ...]]:
+    inputs = configuration.inputs()
+    return {f"in_{name}": (torch.from_numpy(inputs[name]),) for name in configuration.bottom_names}
+
+
+def run_stepwise(configuration: Configuration, theirs: Blobs) -> Blobs:
+    """Runs the stepwise executor on Caffe's learned blobs and top gradients."""
+    net = _net(configuration, theirs)
+    stepwise = StepwiseExecutor(net, gradients=configuration.backward)
+    stepwise.forward(_feeds(configuration))
+    tops = configuration.top_names
+    ours = {f"top_{place}": stepwise.data[blob].numpy().copy() for place, blob in enumerate(tops)}
+    learned = net.layers[-1].tensors
+    ours |= {f"param_after_{index}": blob.detach().numpy().copy() for index, blob in enumerate(learned)}
+    if not configuration.backward:
+        return ours
+    for place, blob in enumerate(tops):
+        ours[f"top_diff_{place}"] = stepwise.diff[blob].numpy().copy()
+        stepwise.diff[blob].copy_(torch.from_numpy(theirs[f"top_diff_{place}"]))
+    stepwise.backward()
+    ours |= {
+        f"bottom_diff_{place}": stepwise.diff[blob].numpy()
+        for place, blob in enumerate(configuration.bottom_names)
+    }
+    ours |= {
+        f"param_diff_{index}": tensor.grad.numpy()
+        for index, tensor in enumerate(learned)
+        if tensor.grad is not None
+    }
+    return ours
+
+
+def run_fused(configuration: Configuration, theirs: Blobs) -> Blobs:
+    """Runs the training executor: tops, and the gradients of learned blobs where the top gradients are weights."""
+    net = _net(configuration, theirs)
+    result = FusedExecutor(net, keep=configuration.top_names).forward(_feeds(configuration))
+    ours = {
+        f"top_{place}": result.outputs[blob].detach().numpy()
+        for place, blob in enumerate(configuration.top_names)
+    }
+    if configuration.keeps_loss_weights and configuration.phase == "TRAIN" and result.loss.requires_grad:
+        result.loss.backward()
+        ours |= {
+            f"param_diff_{index}": tensor.grad.numpy()
+            for index, tensor in enumerate(net.layers[-1].tensors)
+            if tensor.grad is not None
+        }
+    return ours
+
+
+def _scales(configuration: Configuration, theirs: Blobs) -> Mapping[str, float]:
+    """Returns the largest sum of absolute terms of each blob of a layer that is a sum; else nothing."""
+    if configuration.layer.type not in SUMS:
+        return {}
+    layer: NetLayer = _net(configuration, theirs).layers[-1]
+    module = copy.deepcopy(layer.module).double()
+    learned = list(module.learned)
+    inputs = configuration.inputs()
+    bottoms = [torch.from_numpy(inputs[name]).double().abs() for name in configuration.bottom_names]
+    gets = _gets_gradient(configuration)
+    for tensor in learned:
+        tensor.data.abs_()
+    for bottom, needs in zip(bottoms, gets, strict=True):
+        bottom.requires_grad_(needs)
+    made = module(*bottoms)
+    tops = made if isinstance(made, tuple) else (made,)
+    scales = {f"top_{place}": _largest(top) for place, top in enumerate(tops)}
+    outs = [(place, top) for place, top in enumerate(tops) if top.requires_grad]
+    if not configuration.backward or not outs:
+        return scales
+    names = [f"bottom_diff_{place}" for place, needs in enumerate(gets) if needs]
+    sources = [bottom for bottom in bottoms if bottom.requires_grad]
+    for index, tensor in enumerate(learned):
+        if tensor.requires_grad:
+            names.append(f"param_diff_{index}")
+            sources.append(tensor)
+    diffs = [torch.from_numpy(theirs[f"top_diff_{place}"]).double().abs() for place, _ in outs]
+    grads = torch.autograd.grad([top for _, top in outs], sources, diffs, allow_unused=True)
+    return scales | {
+        name: _largest(grad) for name, grad in zip(names, grads, strict=True) if grad is not None
+    }
+
+
+def _largest(tensor: torch.Tensor) -> float:
+    return float(tensor.detach().abs().max()) if tensor.numel() else 0.0
