@@ -51,6 +51,21 @@ blobs and top gradients, tops, bottom gradients and gradients of learned blobs d
 largest entry, or, where an entry is a sum, of the largest sum of absolute terms. The columns hold the worst
 difference by that measure over the configurations; a dash stands where the type has no such blobs."""
 
+_SOLVERS: Final = """\
+Every update rule with every learning rate policy and every option, running free for 50 iterations on a net of TanH
+and average pooling. Learned blobs and history then differ by at most 1e-5 of a blob's largest entry; the printed
+rates, and the losses as average_loss smooths them, by no more than their printing. `delta` is 1e-2 in AdaGrad and
+RMSProp, 1e-6 in AdaDelta, else Caffe's default. A cell holds the worst of weights and of history over the options."""
+
+_DELTAS: Final = """\
+The rules that divide by what they have seen, with Caffe's own `delta` of 1e-8: from each of Caffe's snapshots one
+iteration of ours on the same batch. Updates differ by at most 1e-4 of their norm, histories by at most 1e-5 of
+their largest entry. A cell holds the worst of both over 12 steps."""
+
+_EXCHANGED: Final = """\
+25 iterations by one, 25 more by the other from its snapshot, against 50 by either alone. Learned blobs and history
+then differ by at most 1e-5 of a blob's largest entry. A cell holds the worst of weights and of history."""
+
 SECTIONS: Final = (
     Section(title="Layer types", rule=_RULE, keys="type"),
     Section(title="Layer types of the SSD fork", rule=_RULE + " Asked of a build of the fork.", keys="type"),
@@ -60,11 +75,14 @@ SECTIONS: Final = (
         rule="Drawn nets of 5 to 25 layers: layer by layer as above, and as whole nets.",
         keys="nets",
     ),
+    Section(title="Solvers", rule=_SOLVERS, keys="rule"),
     Section(
-        title="Solvers",
-        rule="Each update rule with each learning rate policy and option, on a smooth net.",
+        title="Solver options",
+        rule="The same trainings by option: the worst of weights and of history over the seven policies.",
         keys="rule",
     ),
+    Section(title="Default deltas", rule=_DELTAS, keys="rule"),
+    Section(title="Solverstates exchanged", rule=_EXCHANGED, keys="rule"),
 )
 """The sections in the page's order."""
 

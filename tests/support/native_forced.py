@@ -17,6 +17,7 @@ from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.sources import record_shape
 from caffeflow.engine.net import Net
 from caffeflow.engine.snapshot import restore_snapshot
+from caffeflow.engine.snapshot_formats import read_state
 from caffeflow.engine.solver import Executor, Solver
 from caffeflow.engine.training import Feeds, FusedExecutor, Result
 from caffeflow.proto.binary import read_caffemodel
@@ -25,6 +26,7 @@ from caffeflow.proto.text import read_solver
 from tests.support.native import NativeCaffe
 from tests.support.native_decisions import NudgedExecutor, decided_on
 from tests.support.native_training import Trajectory
+from tests.support.solved import furthest
 
 Arrays = dict[tuple[str, int], np.ndarray]
 
@@ -38,6 +40,7 @@ class ForcedStep:
         loss: Difference of the losses, relative to Caffe's.
         updates: For each learned blob with an update: the norm of the difference of the two updates,
             relative to the norm of Caffe's.
+        history: The largest difference of the histories after it, relative to a blob's largest entry.
         without_help: The largest of them as it was while ours decided by itself, where a comparison of
             numbers that are equal up to rounding had gone the other way; else None.
     """
@@ -45,6 +48,7 @@ class ForcedStep:
     iteration: int
     loss: float
     updates: dict[tuple[str, int], float]
+    history: float
     without_help: float | None = None
 
     @property
@@ -106,6 +110,9 @@ class ForcedRun:
             iteration=iteration,
             loss=abs(done.loss - expected) / abs(expected),
             updates=dict(_relative(before, self._weights(), theirs)) if self._bound is not None else {},
+            history=furthest(
+                self._solver.update.history(), read_state(str(self._trajectory.state(iteration + 1))).history
+            ),
         )
 
     def _step_as_caffe_decides(self, iteration: int, feeds: list[Feeds]) -> ForcedStep:

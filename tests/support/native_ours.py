@@ -10,10 +10,11 @@ from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.sources import record_shape
 from caffeflow.engine.net import Net
 from caffeflow.engine.snapshot import SnapshotFiles, restore_snapshot, write_snapshot
-from caffeflow.engine.solver import NextFeeds, Solver
+from caffeflow.engine.solver import Iteration, NextFeeds, Solver
 from caffeflow.engine.testing import TestPass
 from caffeflow.engine.training import FusedExecutor
 from caffeflow.proto.binary import read_caffemodel, write_caffemodel
+from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import NetRole, filter_net, net_state, train_net_of
 from caffeflow.proto.text import read_net, read_solver
 
@@ -28,6 +29,21 @@ def train_ours(
     solver: Path, *, iterations: int, weights: Path | None = None, snapshot: Path | None = None
 ) -> tuple[list[float], SnapshotFiles]:
     """Trains by Caffe's rules (data from record 0); returns the smoothed losses and a snapshot of the end."""
+    ours, done = solve_ours(solver, iterations=iterations, weights=weights, snapshot=snapshot)
+    return [each.smoothed for each in done], write_ours(solver, ours)
+
+
+def write_ours(solver: Path, ours: Solver) -> SnapshotFiles:
+    """Writes a snapshot of ours in the solver's format, beside those that Caffe writes."""
+    parameters = read_solver(solver)
+    hdf5 = parameters.snapshot_format == SolverParameter.HDF5
+    return write_snapshot(f"{parameters.snapshot_prefix}_ours", ours, positions={}, hdf5=hdf5)
+
+
+def solve_ours(
+    solver: Path, *, iterations: int, weights: Path | None = None, snapshot: Path | None = None
+) -> tuple[Solver, list[Iteration]]:
+    """Trains by Caffe's rules (data from record 0); returns the solver where it stands, and each iteration."""
     parameters = read_solver(solver)
     net = _train_net(solver)
     executor = FusedExecutor(net)
@@ -37,8 +53,7 @@ def train_ours(
     if snapshot is not None:
         restore_snapshot(str(snapshot), ours)
     with _batches(net, "TRAIN") as next_feeds:
-        losses = [ours.step(next_feeds).smoothed for _ in range(iterations)]
-    return losses, write_snapshot(f"{parameters.snapshot_prefix}_ours", ours, positions={})
+        return ours, [ours.step(next_feeds) for _ in range(iterations)]
 
 
 def test_ours(net_path: Path, weights: Path, *, iterations: int) -> dict[str, float]:

@@ -14,6 +14,7 @@ from tests.support.native import NativeCaffe
 _NUMBER: Final = r"(-?(?:[\d.]+(?:e[+-]?\d+)?|nan|inf))"
 _LOSS: Final = re.compile(rf"\] Iteration (\d+)(?: \(.*?\))?, loss = {_NUMBER}", re.IGNORECASE)
 _RATE: Final = re.compile(r"\] Iteration (\d+), lr = (\S+)")
+_STEP: Final = re.compile(r"\] (MultiStep Status: .*)")
 _TEST: Final = re.compile(rf"\] +Test net output #\d+: (\S+) = {_NUMBER}", re.IGNORECASE)
 
 
@@ -25,11 +26,13 @@ class Trajectory:
         solver: The solver's file.
         prefix: The snapshots' names up to `_iter_<n>`.
         log: All its lines.
+        ending: What the snapshots' names end in: `.h5` for HDF5.
     """
 
     solver: Path
     prefix: Path
     log: str
+    ending: str = ""
 
     @property
     def losses(self) -> dict[int, float]:
@@ -42,6 +45,11 @@ class Trajectory:
         return {int(iteration): rate for iteration, rate in _RATE.findall(self.log)}
 
     @property
+    def steps(self) -> list[str]:
+        """What the policy multistep had to say."""
+        return _STEP.findall(self.log)
+
+    @property
     def test_outputs(self) -> dict[str, list[float]]:
         """Every printed value of each test output, in the order of the log."""
         outputs: dict[str, list[float]] = {}
@@ -51,11 +59,11 @@ class Trajectory:
 
     def weights(self, iteration: int) -> Path:
         """The caffemodel after that many updates."""
-        return self.prefix.with_name(f"{self.prefix.name}_iter_{iteration}.caffemodel")
+        return self.prefix.with_name(f"{self.prefix.name}_iter_{iteration}.caffemodel{self.ending}")
 
     def state(self, iteration: int) -> Path:
         """The solverstate after that many updates."""
-        return self.prefix.with_name(f"{self.prefix.name}_iter_{iteration}.solverstate")
+        return self.prefix.with_name(f"{self.prefix.name}_iter_{iteration}.solverstate{self.ending}")
 
 
 def write_solver(path: Path, *, net: Path, fields: str) -> Path:
@@ -91,7 +99,14 @@ def train(
     """
     words = ["train", f"-solver={solver}", *arguments]
     log = caffe.run("caffe", *words, cwd=cwd or solver.parent, threads=threads)
-    return Trajectory(solver=solver, prefix=Path(read_solver(solver).snapshot_prefix), log=log)
+    return left_behind(solver, log)
+
+
+def left_behind(solver: Path, log: str) -> Trajectory:
+    """Returns what a training by a solver's file has left, given its log."""
+    parameters = read_solver(solver)
+    ending = ".h5" if parameters.snapshot_format == SolverParameter.HDF5 else ""
+    return Trajectory(solver=solver, prefix=Path(parameters.snapshot_prefix), log=log, ending=ending)
 
 
 def _write(path: Path, solver: SolverParameter, *, net: Path) -> Path:
