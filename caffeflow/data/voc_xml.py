@@ -22,6 +22,7 @@ _CORNERS: Final = ("xmin", "ymin", "xmax", "ymax")
 MAX_CORNER: Final = 2.0**31
 """Corners reach no further in Caffe, whose pixels are int32; what does is damage."""
 
+_DEEPEST: Final = 100  # tags within tags; VOC's own files have five
 _MAX_DIGITS: Final = 9  # of a side
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -119,6 +120,11 @@ class _Reader:
 
     def _start(self, name: str, _attributes: dict[str, str]) -> None:
         self._path.append(name)
+        if len(self._path) > _DEEPEST:
+            raise DataError(
+                f"{self._where}:{self.parser.CurrentLineNumber}: is nested too deeply for an annotation; do"
+                " not use this file"
+            )
         self._pieces.clear()
         if len(self._path) == 1 and name != "annotation":
             raise DataError(

@@ -48,6 +48,11 @@ class DetectionEvaluateParams:
         """The labels that boxes are counted of."""
         return tuple(label for label in range(self.num_classes) if label != self.background)
 
+    @property
+    def label_count(self) -> int:
+        """How many labels there are; known of a number of classes that no memory holds, too."""
+        return self.num_classes - int(0 <= self.background < self.num_classes)
+
     @classmethod
     def read(cls, layer: LayerParameter) -> DetectionEvaluateParams:
         """Reads `detection_evaluate_param`."""
@@ -73,7 +78,7 @@ def detection_evaluate_shapes(params: DetectionEvaluateParams, bottoms: Sequence
     for name, shape, width in zip(("detections", "ground truth"), bottoms, (7, 8), strict=True):
         if len(shape) != 4 or shape[3] != width or count(shape) != shape[2] * width:
             raise NetError(f"the {name} must be 1 x 1 x any number x {width}; found {dims(shape)}")
-    return [(1, 1, len(params.labels) + 1, 5)]
+    return [(1, 1, params.label_count + 1, 5)]
 
 
 register(

@@ -8,6 +8,7 @@ exactly what went in; without one, as in other tools' files, types are empty, an
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 
 from caffeflow.errors import WeightsError
 from caffeflow.proto.binary import Array, LayerArrays
+
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 
 HEADER_KEY: Final = "caffeflow"
 """Under which name the header stands; no blob's key, since those end in a number."""
@@ -93,7 +96,7 @@ def from_table(
         facts = json.loads(header_text)
         layers = [_layer(each, groups) for each in facts["layers"]]
         name = str(facts["name"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise WeightsError(
             f"{path}: its header '{HEADER_KEY}' does not fit its arrays ({error}); convert the file again"
         ) from None
@@ -116,7 +119,8 @@ def as_float32(path: Path, key: str, values: NDArray[Any]) -> Array:
         raise WeightsError(
             f"{path}: '{key}' holds {values.dtype}; expected float32 (or float16, float64), as weights are"
         )
-    return values.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is too large is infinite, as in Caffe
+        return values.astype(np.float32, copy=False)
 
 
 def check_size(path: Path, key: str, claimed_bytes: int, stored_bytes: int) -> None:
@@ -132,7 +136,7 @@ def _grouped(path: Path, table: Mapping[str, Array]) -> dict[str, tuple[Array, .
     found: dict[str, dict[int, Array]] = {}
     for key, array in table.items():
         layer, slash, index = key.rpartition("/")
-        if not slash or not (index.isascii() and index.isdigit()) or str(int(index)) != index:
+        if not slash or not _NUMBER.fullmatch(index):
             raise WeightsError(
                 f"{path}: '{key}' is no blob of a layer; expected keys such as 'conv1/0' (weight) and"
                 " 'conv1/1' (bias); files of PyTorch go through: caffeflow weights import"

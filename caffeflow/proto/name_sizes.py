@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from caffeflow.errors import DataError
+
+_MOST_DIGITS: Final = 9  # of a height or width
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,10 @@ def read_name_sizes(path: Path) -> tuple[NameSize, ...]:
 def _entry(line: str, where: str) -> NameSize:
     # Caffe: its reading ends silently at a line that it cannot read (detection_evaluate_layer.cpp).
     words = line.split()
-    if len(words) != 3 or not all(word.isascii() and word.isdigit() and int(word) for word in words[1:]):
+    if len(words) != 3 or not all(_is_size(word) for word in words[1:]):
         raise DataError(f"{where}: expected 'name height width', found '{line.strip()}'; correct the line")
     return NameSize(words[0], int(words[1]), int(words[2]))
+
+
+def _is_size(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= _MOST_DIGITS and int(word) > 0

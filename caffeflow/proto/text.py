@@ -23,6 +23,7 @@ from caffeflow.proto.caffe_pb2 import NetParameter, SolverParameter
 M = TypeVar("M", bound=Message)
 
 _UNKNOWN_FIELD: Final = re.compile(r'Message type "(?P<type>[\w.]+)" has no field named "(?P<field>\w+)"')
+_LONGEST: Final = 400  # characters of a complaint: protobuf repeats the line, however long it is
 _PLACE: Final = re.compile(r"^\d+:\d+ : ")
 _TOKEN: Final = re.compile(
     r"""(?P<comment>\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
@@ -161,7 +162,7 @@ def _explain(what: str, message: Message) -> str:
     plain = _PLACE.sub("", what).replace("caffeflow.", "").rstrip(".")
     unknown = _UNKNOWN_FIELD.search(what)
     if unknown is None:
-        return plain
+        return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST // 2]} … {plain[-_LONGEST // 2 :]}"
     owner, field = unknown["type"].removeprefix("caffeflow."), unknown["field"]
     fork = forks.fork_of_field(owner, field)
     if fork:

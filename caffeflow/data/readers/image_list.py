@@ -19,6 +19,7 @@ from caffeflow.data.readers.lmdb import refuse_unfinished
 from caffeflow.errors import DataError
 
 _NUMBER: Final = re.compile(rb"[+-]?[0-9]+")
+_LONGEST_LABEL: Final = 32  # characters; longer ones are no numbers of 32 bits, and take long to read
 
 
 class ImageList:
@@ -83,7 +84,6 @@ def _label(line: bytes, *, where: str) -> int:
         raise DataError(
             f"{where}: label '{os.fsdecode(word)}' is not a whole number; it is what follows the last space"
         )
-    label = int(word)
-    if abs(label) >= 2**31:
-        raise DataError(f"{where}: label {label} does not fit into 32 bits, as labels must")
-    return label
+    if len(word) > _LONGEST_LABEL or abs(int(word)) >= 2**31:
+        raise DataError(f"{where}: label {word.decode()} does not fit into 32 bits, as labels must")
+    return int(word)

@@ -13,7 +13,8 @@ place in the file without looking; here a file with gaps is refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -112,16 +113,28 @@ def _read_image(
         refuse(f"is numbered {found}; images must be numbered from 0 without gaps, as Caffe counts them")
     if channels != _COLOURS:
         refuse(f"has {channels} channels; expected 3, as Caffe reads it in colour")
-    fields = list(islice(words, _FIELDS * max(count, 0)))
+    fields = list(islice(words, min(_FIELDS * max(count, 0), sys.maxsize)))
     if count < 0 or len(fields) < _FIELDS * count:
         refuse(f"{count} windows are announced, {len(fields) // _FIELDS} are there")
+    whole, overlaps = _read_rows(fields, refuse)
+    windows = np.empty((count, _FIELDS), np.int32)
+    windows[:, 0] = number
+    windows[:, 1:] = whole
+    return head[2], windows, overlaps
+
+
+def _read_rows(
+    fields: list[str], refuse: Callable[[str], NoReturn]
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """Returns the whole numbers of each window, (class, x1, y1, x2, y2), and its overlap."""
     try:
         rows = np.array(fields, np.float64).reshape(-1, _FIELDS)
     except ValueError as error:
         refuse(f"a window is not 'class overlap x1 y1 x2 y2': {error}")
-    windows = np.empty((count, _FIELDS), np.int32)
-    windows[:, 0] = number
-    windows[:, 1:] = rows[:, (0, 2, 3, 4, 5)]
-    if np.any(windows[:, 1:] != rows[:, (0, 2, 3, 4, 5)]):
-        refuse("a class or a corner is no whole number")
-    return head[2], windows, rows[:, 1].astype(np.float32)
+    whole, overlaps = rows[:, (0, 2, 3, 4, 5)], rows[:, 1]
+    # Neither nan nor an infinite number is below a bound.
+    if not (np.abs(whole) < 2**31).all() or (whole % 1).any():
+        refuse("a class or a corner is no whole number of 32 bits")
+    if not (np.abs(overlaps) <= np.finfo(np.float32).max).all():
+        refuse("an overlap is no number of single precision")
+    return whole, overlaps.astype(np.float32)

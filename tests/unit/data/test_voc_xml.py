@@ -125,6 +125,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         b'<!DOCTYPE annotation [<!ENTITY a "aaaa">]>\n<annotation>&a;</annotation>',
         "declares entities",
     ),
+    "deep": (b"<annotation>\n" + b"<a>" * 100, r"a\.xml:2: is nested too deeply"),
     "unknown encoding": (
         b'<?xml version="1.0" encoding="martian"?><annotation/>',
         r"a\.xml.* (cannot be read|is no XML).*",

@@ -68,6 +68,8 @@ def test_tops_whose_rows_vary_are_shown_with_one():
     assert facts_of(EVALUATE % "num_classes: 3 background_label_id: 4294967295", *ROWS).tops == (
         (1, 1, 4, 5),
     )
+    with pytest.raises(NetError, match="at most 2147483647 values"):  # and no memory is taken to count them
+        facts_of(EVALUATE % "num_classes: 4294967295", *ROWS)
 
 
 @pytest.mark.parametrize(

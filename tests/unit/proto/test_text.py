@@ -38,6 +38,12 @@ def test_located_adds_file_and_line_to_an_error_about_a_layer(tmp_path: Path) ->
     assert str(caught.value) == f"{tmp_path / 'net.prototxt'}:6: layer 'fc': num_output is 0"
 
 
+def test_a_long_line_is_not_repeated_whole() -> None:
+    with pytest.raises(NetError, match=r"^net\.prototxt:1:12: .*999 … 999") as caught:
+        text.parse("input_dim: " + "9" * 5000, NetParameter(), source="net.prototxt")
+    assert len(str(caught.value)) < 500
+
+
 @pytest.mark.parametrize(
     ("body", "place", "words"),
     [

@@ -179,7 +179,7 @@ def test_a_pytorch_file_is_named(tmp_path: Path) -> None:
         read_weights(tmp_path / "m.pth")
 
 
-@pytest.mark.parametrize("keys", [["conv1.weight"], ["a/01"], ["a/1"], ["a/x"]])
+@pytest.mark.parametrize("keys", [["conv1.weight"], ["a/01"], ["a/1"], ["a/x"], ["a/" + "9" * 5000]])
 def test_keys_that_are_no_blobs(keys: list[str], tmp_path: Path) -> None:
     save_file({key: np.ones(2, np.float32) for key in keys}, tmp_path / "w.safetensors")
     with pytest.raises(WeightsError, match=r"weights import|lacks its blob 0"):
@@ -189,7 +189,8 @@ def test_keys_that_are_no_blobs(keys: list[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "header",
     ["no json", '{"layers": 3}', '{"name": "n", "layers": []}', json.dumps({"name": "n", "layers": [
-        {"name": "a", "type": "Scale", "bottoms": [], "tops": [], "blobs": 2}]})],
+        {"name": "a", "type": "Scale", "bottoms": [], "tops": [], "blobs": 2}]}),
+        "[" * 100_000, '{"name": "", "layers": [{"name": "a", "blobs": 1e999}]}'],
 )  # fmt: skip
 def test_a_header_that_does_not_fit(header: str, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"

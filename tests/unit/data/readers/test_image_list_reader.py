@@ -44,6 +44,7 @@ def test_paths_need_not_be_utf8(tmp_path: Path) -> None:
         ("cat.jpg 3 ", "label '' is not a whole number"),
         ("cat.jpg 3.0", "label '3.0' is not a whole number"),
         ("cat.jpg 3000000000", "3000000000 does not fit"),
+        ("cat.jpg " + "9" * 5000, "999 does not fit"),
         (" 3", "expected 'path label'"),
     ],
 )

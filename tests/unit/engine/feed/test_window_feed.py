@@ -126,6 +126,11 @@ def spoilt(folder: Path, old: str, new: str) -> None:
         ("7 11 29", "7.5 11 29", ["image 0", "no whole number"]),
         ("1 0 4 6 6 40", "1 0 4", ["image 2", "3 windows are announced, 2 are there"]),
         ("41\n53\n3\n", "41\nwide\n3\n", ["image 0", "wide"]),
+        ("41\n53\n3\n", f"41\n53\n{10**30}\n", ["image 0", f"{10**30} windows are announced"]),
+        ("7 11 29", "nan 11 29", ["image 0", "no whole number"]),
+        ("7 11 29", "1e20 11 29", ["image 0", "no whole number of 32 bits"]),
+        ("5 0.75", "5 1e300", ["image 0", "overlap is no number of single precision"]),
+        ("5 0.75", "5 nan", ["image 0", "overlap is no number"]),
     ],
 )
 def test_files_of_another_form_are_refused(tmp_path, old, new, words):
