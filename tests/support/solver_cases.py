@@ -98,7 +98,7 @@ class SolverCase:
         """The solver's fields."""
         return (
             f'type: "{self.rule}" {RULES[self.rule]} {self.delta} lr_policy: "{self.policy}" {POLICIES[self.policy]}'
-            f" {OPTIONS[self.option]} max_iter: {ITERATIONS + 3} display: 1"
+            f" {OPTIONS[self.option]} display: 1"
         )
 
 
@@ -122,17 +122,20 @@ class SolverBench:
         self._write_net("plain", source, ("", "", ""))
         self._write_net("multipliers", source, _MULTIPLIERS)
 
-    def solver(self, case: SolverCase, *, name: str = "", more: str = "") -> Path:
+    def solver(
+        self, case: SolverCase, *, name: str = "", max_iter: int = ITERATIONS + 3, more: str = ""
+    ) -> Path:
         """Writes the solver of a case into a folder of its own.
 
         Args:
             case: The case.
             name: Of the folder; the case's if empty.
-            more: Further fields, the last of which count.
+            max_iter: Where the policy poly ends; and programs, but not pycaffe's steps.
+            more: Further fields.
         """
         net = self.folder / f"{'multipliers' if case.option == 'multipliers' else 'plain'}.prototxt"
         path = self.folder / (name or case.name) / "solver.prototxt"
-        return write_solver(path, net=net, fields=f"{case.fields} {more}")
+        return write_solver(path, net=net, fields=f"{case.fields} max_iter: {max_iter} {more}")
 
     def _write_net(self, name: str, source: Path, params: tuple[str, str, str]) -> None:
         layers = (_CONV, _HIDDEN, _SCORES)
