@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from caffeflow.cli import options
+from caffeflow.cli.augment_options import augment_options
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,6 +72,13 @@ _BUILD_OPTIONS = (
     click.option("--shuffle/--no-shuffle", default=True, show_default=True, help="Shuffle the train split."),
     options.seed,
     click.option("--limit", type=int, metavar="N", help="N images of each split, spread evenly over it."),
+    augment_options,
+    click.option(
+        "--augment-copies",
+        type=int,
+        metavar="N",
+        help="Write N copies of each training image too, changed so: for caffe, which cannot.",
+    ),
     click.option("--workers", type=int, metavar="N", help="Threads that decode [default: one a core]."),
     click.option("--strict", is_flag=True, help="An image that cannot be used is an error, not a reject."),
     click.option("--resume", is_flag=True, help="Go on with a dataset that was stopped."),

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from caffeflow import images
+import numpy as np
+
+from caffeflow import augmentation, images, splitmix
 from caffeflow.data.boxes import Annotation
 from caffeflow.data.digest import record_digest
 from caffeflow.data.placed_boxes import PlacedBoxes, place_boxes
@@ -123,11 +125,12 @@ class Converter:
         # Caffe's Data layer decodes an encoded Datum as it is, its ImageData layer in colour or gray.
         files_mode: Mode = "gray" if settings.gray else "color"
         self._reader_mode: Mode = "unchanged" if settings.backend == "lmdb" else files_mode
+        self._draws = splitmix.base_of(settings.seed, "augment_copies")
 
     def __call__(self, index: int, job: Job) -> Converted | Rejected:
         """Returns the record of the job at this place of the list, or why there is none."""
         try:
-            picture, unusual = self._read(job)
+            picture, unusual = self._read(job) if job.copy == 0 else (self._changed(index, job), ())
         except (ImageError, UnreadableError) as error:
             return Rejected(name=job.name, reason=error.reason, message=str(error))
         packed = self._pack(index, job, picture)
@@ -160,6 +163,14 @@ class Converter:
         unusual += find_unusual_annotation(job.annotation, size=(height, width), boxes=boxes)
         unusual += ("turned upright",) if is_turned(job, content) else ()
         return replace(picture, boxes=boxes, original=(height, width)), unusual
+
+    def _changed(self, index: int, job: Job) -> Picture:
+        """Returns a copy, which is changed by the numbers of its place in the list."""
+        asked = self._settings.augmentation
+        assert asked is not None, "settings that ask for copies say how they differ"  # noqa: S101 - a contract between our parts
+        image = read_image(job, job.location.read(), self._settings)
+        units = splitmix.units(self._draws, np.array([index]), augmentation.UNITS)
+        return self._encode(augmentation.augmented(image, asked, units[0]))
 
     def _find_kept(self, content: bytes, job: Job) -> Picture | None:
         """Returns the file as it is, decoded as its reader will, if it may be kept."""

@@ -115,7 +115,7 @@ def _find_trial(job: Job, settings: BuildSettings) -> _Trial | None:
     forms: tuple[Encoding, ...] = ("jpg", "png")
     for form in forms:
         begin = time.perf_counter()
-        is_kept = not settings.is_resized and extension_of(job.name) == form
+        is_kept = not settings.is_resized and not job.copy and extension_of(job.name) == form
         bytes_of[form] = len(content if is_kept else images.encode(image, form))
         seconds_of[form] = read_s + time.perf_counter() - begin
     return _Trial(image.shape[0], image.shape[1], bytes_of, seconds_of)

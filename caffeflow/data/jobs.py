@@ -6,7 +6,7 @@ array is a job: name, label, number of its folder or archive, and then
 a file's name | a member's offset and size | offset, stored size and size of a deflated member |
 offset, channels, height and width of bare pixels.
 With boxes it ends in an array of its own: height, width, file and image of the annotation, then for each box
-label, xmin, ymin, xmax, ymax, difficult.
+label, xmin, ymin, xmax, ymax, difficult. That of a changed copy ends in {"copy": its number}.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import random
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, overload
@@ -58,19 +59,49 @@ class Arranged(Sequence[Job]):
         return self._lists[which][number - self._begins[which]]
 
 
-def arrange(jobs: Sequence[Job], *, limit: int | None, shuffle_seed: int | None) -> Sequence[Job]:
+class CopiedJobs(Sequence[Job]):
+    """The jobs of a list once more, for copies that are changed at random.
+
+    Args:
+        jobs: The list.
+        copy: Number of these copies, from 1.
+    """
+
+    def __init__(self, jobs: Sequence[Job], copy: int) -> None:
+        self._jobs = jobs
+        self._copy = copy
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Job]: ...
+    def __getitem__(self, index: int | slice) -> Job | list[Job]:
+        """Returns the copy's job, or the list of jobs of a slice."""
+        if isinstance(index, slice):
+            return [replace(job, copy=self._copy) for job in self._jobs[index]]
+        return replace(self._jobs[index], copy=self._copy)
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+
+def arrange(
+    jobs: Sequence[Job], *, limit: int | None, shuffle_seed: int | None, copies: int = 0
+) -> Sequence[Job]:
     """Returns the jobs in the order in which they will be written.
 
     Args:
         jobs: In the source's order.
         limit: Takes this many, spread evenly, so that a list sorted by class keeps its classes.
         shuffle_seed: Shuffles by it, unless it is None.
+        copies: So many more of each that was taken; shuffled among all, else list after list.
     """
     count = len(jobs) if limit is None else min(limit, len(jobs))
     chosen = [(2 * place + 1) * len(jobs) // (2 * count) for place in range(count)]
+    chosen = [len(jobs) * copy + place for copy in range(copies + 1) for place in chosen]
     if shuffle_seed is not None:
         random.Random(shuffle_seed).shuffle(chosen)  # noqa: S311 - an order, not a secret
-    return Arranged([jobs], chosen)
+    return Arranged([jobs, *(CopiedJobs(jobs, copy) for copy in range(1, copies + 1))], chosen)
 
 
 def write_jobs(path: Path, jobs: Iterable[Job]) -> None:
@@ -101,7 +132,8 @@ def _lines(jobs: Iterable[Job]) -> Iterator[str]:
             numbers[place] = len(numbers)
             yield json.dumps(str(place))
         boxes = () if job.annotation is None else (_packed(job.annotation),)
-        yield json.dumps([job.name, job.label, numbers[place], *rest, *boxes], separators=(",", ":"))
+        copy = ({"copy": job.copy},) if job.copy else ()
+        yield json.dumps([job.name, job.label, numbers[place], *rest, *boxes, *copy], separators=(",", ":"))
 
 
 def _split(location: Location) -> tuple[Path, tuple[str | int, ...]]:
@@ -119,6 +151,7 @@ def _split(location: Location) -> tuple[Path, tuple[str | int, ...]]:
 def _job(fields: list[Any], places: list[Path]) -> Job:
     name, label, number, *rest = fields
     place = places[number]
+    copy = rest.pop()["copy"] if isinstance(rest[-1], dict) else 0
     annotation = _annotation(rest.pop()) if isinstance(rest[-1], list) else None
     location: Location
     match len(rest):
@@ -130,7 +163,7 @@ def _job(fields: list[Any], places: list[Path]) -> Job:
             location = Deflated(place, *rest)
         case _:
             location = Pixels(place, *rest)
-    return Job(name=name, label=label, location=location, annotation=annotation)
+    return Job(name=name, label=label, location=location, annotation=annotation, copy=copy)
 
 
 def _packed(annotation: Annotation) -> list[str | int | float]:

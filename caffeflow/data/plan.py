@@ -60,7 +60,7 @@ def recorded(settings: BuildSettings, *, source: str, origin: Mapping[str, Any])
 
 
 def arrange_listing(listing: Listing, settings: BuildSettings) -> dict[str, Sequence[Job]]:
-    """Returns the jobs of each split in the order of writing: train shuffled, val as it is.
+    """Returns the jobs of each split in the order of writing: train shuffled with copies, val as it is.
 
     Raises:
         DataError: There are none, a label has no class, or with `strict` something was left out.
@@ -71,6 +71,11 @@ def arrange_listing(listing: Listing, settings: BuildSettings) -> dict[str, Sequ
             f"--backend {settings.backend} holds a label for each image, and these images have boxes; "
             "expected --backend lmdb"
         )
+    if listing.task == "detection" and settings.augmentation is not None:
+        raise UsageError(
+            f"{settings.augmentation.options} does not move boxes along; detection nets have words of their"
+            " own for this: distort_param, expand_param, batch_sampler (caffeflow render --augment ssd)"
+        )
     if settings.strict:
         refuse_omissions(listing.omissions)
     arranged: dict[str, Sequence[Job]] = {}
@@ -78,7 +83,8 @@ def arrange_listing(listing: Listing, settings: BuildSettings) -> dict[str, Sequ
         jobs = listing.splits.get(split, ())
         seed = settings.seed if settings.shuffle and split == "train" else None
         if jobs:
-            arranged[split] = arrange(jobs, limit=settings.limit, shuffle_seed=seed)
+            copies = (settings.augment_copies or 0) if split == "train" else 0
+            arranged[split] = arrange(jobs, limit=settings.limit, shuffle_seed=seed, copies=copies)
     if not arranged:
         raise DataError("the source lists no image; check its folder or list")
     for jobs in arranged.values():

@@ -120,12 +120,14 @@ class Job:
         label: Its class, from 0; `NO_LABEL` where the boxes have the labels.
         location: Where its bytes are.
         annotation: Its boxes, for detection; maybe none, but then an annotation without boxes.
+        copy: 0: the image itself; else which of its copies that are changed at random.
     """
 
     name: str
     label: int
     location: Location
     annotation: Annotation | None = None
+    copy: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from caffeflow.augmentation import Augmentation
 from caffeflow.errors import UsageError
 
 Backend: TypeAlias = Literal["lmdb", "imagedata"]
@@ -32,6 +33,8 @@ class BuildSettings:
         gray: One channel.
         shuffle: Whether the train split is shuffled, by `seed`.
         limit: Images of each split, spread evenly over the list; None for all.
+        augmentation: How copies of the train split's images are changed at random.
+        augment_copies: How many of each image follow it; None for none.
         workers: Threads that decode; None for one a core.
         strict: An image or box that cannot be used is an error instead of a counted reject.
         resume: Goes on with an unfinished dataset.
@@ -48,6 +51,8 @@ class BuildSettings:
     shuffle: bool = True
     seed: int = 0
     limit: int | None = None
+    augmentation: Augmentation | None = None
+    augment_copies: int | None = None
     workers: int | None = None
     strict: bool = False
     resume: bool = False
@@ -66,6 +71,7 @@ class BuildSettings:
             ("--limit", self.limit),
             ("--workers", self.workers),
             ("--short-side", self.short_side),
+            ("--augment-copies", self.augment_copies),
             ("--min-dim", self.min_dim),
             ("--max-dim", self.max_dim),
         ):
@@ -73,6 +79,16 @@ class BuildSettings:
                 raise UsageError(f"{name} is {value}; expected at least 1")
         if self.resize and min(self.resize) < 1:
             raise UsageError(f"--resize is {self.resize[0]}x{self.resize[1]}; expected sides of at least 1")
+        if self.augmentation is None and self.augment_copies is not None:
+            raise UsageError(
+                f"--augment-copies {self.augment_copies} does not say how the copies differ; give --augment,"
+                " --rand-scale or --color-jitter with it"
+            )
+        if self.augmentation is not None and self.augment_copies is None:
+            raise UsageError(
+                f"{self.augmentation.options}: prepare changes copies, which it writes beside the images; say"
+                " how many of each with --augment-copies N (caffeflow train changes images as it reads them)"
+            )
 
     @property
     def is_resized(self) -> bool:
@@ -86,6 +102,7 @@ class BuildSettings:
     def lasting(self) -> dict[str, Any]:
         """Returns the settings that decide the dataset's bytes, as they come back from JSON."""
         kept = {name: value for name, value in asdict(self).items() if name not in _PASSING}
+        kept |= kept.pop("augmentation") or {}
         return dict(json.loads(json.dumps(kept)))
 
     def encoding_for(self, sizes: Sequence[tuple[int, int]], *, has_boxes: bool = False) -> Encoding:

@@ -315,6 +315,7 @@ def _run(
 ) -> None:
     """Prepares, or previews, and prints the outcome."""
     from caffeflow.cli import prepare_report
+    from caffeflow.cli.augment_options import take_augmentation
     from caffeflow.cli.prepare_watch import watcher
     from caffeflow.data.settings import BuildSettings
     from caffeflow.workflows import prepare as workflow
@@ -322,7 +323,9 @@ def _run(
     folder = _named_folder(name, workflow.DATA_DIR) if name is not None else None
     if folder and out_dir:
         raise UsageError(f"--name {name} means --out {folder}, and --out is {out_dir}; give one of them")
-    request = workflow.Request(source=source, settings=BuildSettings(**settings), out_dir=out_dir or folder)
+    augmentation = take_augmentation(settings)
+    asked = BuildSettings(**settings, augmentation=augmentation)
+    request = workflow.Request(source=source, settings=asked, out_dir=out_dir or folder)
     with watcher() as watch:
         outcome = (workflow.preview if dry_run else workflow.prepare)(request, watch)
     if as_json:
