@@ -287,7 +287,9 @@ def needed_gradients(layers: Sequence[NetLayer], *, force: bool) -> dict[int, tu
         if not layer.is_fed and (any(below) or learns or force):
             flowing.update(node.tops)
             if force or node.index in leading:
+                # Caffe: what the file says counts also where nothing learns below (net.cpp AppendBottom).
+                wanted = list(node.layer.propagate_down) or below
                 needs[node.index] = tuple(
-                    (need or force) and not cut for need, cut in zip(below, layer.detached, strict=True)
+                    (want or force) and not cut for want, cut in zip(wanted, layer.detached, strict=True)
                 )
     return needs

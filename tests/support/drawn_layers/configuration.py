@@ -1,7 +1,8 @@
 """One drawn configuration: a layer, what it is fed with, and the net that Caffe and the engine get.
 
-Bottoms that are to get a gradient pass a layer that learns, a Bias of zero in place; all tops are losses,
-so that backward reaches the layer without `force_backward`, which Caffe's label losses refuse.
+Bottoms that are to get a gradient pass a layer that learns, a Bias of zero in place, or are asked for with
+`propagate_down`; all tops are losses. So backward reaches the layer without `force_backward`, which Caffe's
+label losses refuse.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Configuration:
         phase: The net's phase.
         in_place: The top overwrites the bottom.
         backward: It has a backward pass.
+        asks_for_diffs: `propagate_down` asks for the bottoms' gradients, and nothing learns below.
         blobs: Values for learned blobs that fillers cannot give, by index.
         seed: Of the values, of Caffe's fillers and of the top gradients.
     """
@@ -56,6 +58,7 @@ class Configuration:
     phase: Phase = "TRAIN"
     in_place: bool = False
     backward: bool = True
+    asks_for_diffs: bool = False
     blobs: tuple[np.ndarray, ...] = ()
     seed: int = 1
 
@@ -92,6 +95,8 @@ class Configuration:
         layer.top[:] = self.top_names
         if self.backward and not layer.loss_weight:
             layer.loss_weight[:] = [1.0] * self.tops
+        if self.asks_for_diffs:
+            layer.propagate_down[:] = [bottom.gradient for bottom in self.bottoms]
         indented = "\n".join(f"  {line}" for line in format_message(layer).splitlines())
         return "".join([*map(self._input, range(len(self.bottoms))), f"layer {{\n{indented}\n}}\n"])
 
@@ -103,7 +108,7 @@ class Configuration:
             f'layer {{ name: "learns_{name}" type: "Bias" bottom: "{name}" top: "{name}"'
             " bias_param { axis: 0 num_axes: 0 } }\n"
         )
-        return fed + (learns if bottom.gradient and self.backward else "")
+        return fed + (learns if bottom.gradient and self.backward and not self.asks_for_diffs else "")
 
 
 Family = Callable[[Draw], Configuration]

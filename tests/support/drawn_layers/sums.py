@@ -76,10 +76,12 @@ def _convolution(draw: Draw, *, transposed: bool) -> Configuration:
         param.force_nd_im2col = draw.chance()
     count = draw.one_of(1, 1, 1, 2)  # one top for each bottom, by the same weights
     weigh(draw, layer, tops=count)
-    _learning_rates(draw, layer, blobs=1 + param.bias_term)
     bottoms = one_bottom(shape) * count
-    cut_some(draw, layer, bottoms)
-    return Configuration(layer=layer, bottoms=bottoms, tops=count)
+    asks = draw.chance(0.2)
+    if not asks:
+        _learning_rates(draw, layer, blobs=1 + param.bias_term)
+        cut_some(draw, layer, bottoms)
+    return Configuration(layer=layer, bottoms=bottoms, tops=count, asks_for_diffs=asks)
 
 
 def convolution(draw: Draw) -> Configuration:

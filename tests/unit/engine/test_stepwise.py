@@ -117,6 +117,15 @@ def test_an_in_place_layer_s_learned_blobs_get_the_top_s_gradient() -> None:
     assert torch.equal(executor.diff["data"], diff * factor)
 
 
+@pytest.mark.parametrize("asked", ["", "propagate_down: true", "propagate_down: false"])
+def test_propagate_down_asks_for_a_diff_where_nothing_learns_below(asked: str) -> None:
+    text = images(2, 3, 5, 7) + inner_product("a", "data", "a", 5, asked) + softmax_loss("a")
+    executor = StepwiseExecutor(net_of(text))
+    executor.forward(batch(executor.net))
+    executor.backward()
+    assert executor.diff["data"].any() == asked.endswith("true")
+
+
 def test_the_diff_of_a_loss_is_its_weight_until_somebody_writes_another() -> None:
     text = images(2, 3, 5, 7) + inner_product("a", "data", "a", 5) + softmax_loss("a", "loss_weight: 3")
     executor = StepwiseExecutor(net_of(text))
