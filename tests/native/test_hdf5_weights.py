@@ -12,6 +12,8 @@ from caffeflow.errors import WeightsError
 from caffeflow.proto.binary import LayerArrays, read_caffemodel
 from caffeflow.weights.formats import read_weights, write_weights
 from tests.support.native import NativeCaffe
+from tests.support.native_ours import solve_ours
+from tests.support.solved import Solved
 
 pytestmark = pytest.mark.native
 
@@ -85,7 +87,9 @@ def test_layers_inside_layers_are_read_by_us_and_not_by_caffe(caffe: NativeCaffe
         loss(caffe, tmp_path, snapshot.name)
 
 
-def test_what_layers_share_is_stored_once_by_caffe(caffe: NativeCaffe, tmp_path: Path) -> None:
+def test_what_layers_share_is_stored_once_by_caffe(
+    caffe: NativeCaffe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     net = NET.replace('bottom: "conv" top: "ip"', 'bottom: "conv" top: "ip" param { name: "w" }')
     twin = (
         'layer { name: "twin" type: "InnerProduct" bottom: "conv" top: "twin" param { name: "w" }'
@@ -97,3 +101,14 @@ def test_what_layers_share_is_stored_once_by_caffe(caffe: NativeCaffe, tmp_path:
     caffe.run("caffe", "train", "-solver", "solver.prototxt", cwd=tmp_path)
     with pytest.raises(WeightsError, match=r"layer 'twin' lacks its blob 0; .*\.caffemodel"):
         read_weights(tmp_path / "made_iter_3.caffemodel.h5")
+
+    # The net knows what was left out, so the snapshot can be gone on from.
+    monkeypatch.chdir(tmp_path)
+    ours, _ = solve_ours(Path("solver.prototxt"), iterations=0, snapshot=Path("made_iter_3.solverstate.h5"))
+    (tmp_path / "solver.prototxt").write_text(SOLVER.replace("HDF5", "BINARYPROTO"))
+    caffe.run("caffe", "train", "-solver", "solver.prototxt", cwd=tmp_path)
+    binary = Solved.read("made_iter_3.caffemodel", "made_iter_3.solverstate")
+    assert set(binary.weights) == {"conv", "norm", "ip", "twin"}
+    assert len(binary.history) == 8
+    apart = Solved.of(ours).apart_from(binary)
+    assert (apart.weights, apart.history) == (0, 0)

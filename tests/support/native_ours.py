@@ -25,11 +25,9 @@ def write_initial_weights(solver: Path, weights: Path) -> None:
     write_caffemodel(weights, name=net.graph.name, layers=net.arrays())
 
 
-def train_ours(
-    solver: Path, *, iterations: int, weights: Path | None = None, snapshot: Path | None = None
-) -> tuple[list[float], SnapshotFiles]:
-    """Trains by Caffe's rules (data from record 0); returns the smoothed losses and a snapshot of the end."""
-    ours, done = solve_ours(solver, iterations=iterations, weights=weights, snapshot=snapshot)
+def train_ours(solver: Path, *, iterations: int, weights: Path) -> tuple[list[float], SnapshotFiles]:
+    """Trains from a caffemodel; returns the smoothed losses and a snapshot of the end."""
+    ours, done = solve_ours(solver, iterations=iterations, weights=weights)
     return [each.smoothed for each in done], write_ours(solver, ours)
 
 
