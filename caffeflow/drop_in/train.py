@@ -22,10 +22,11 @@ from caffeflow.engine.signals import Requests
 from caffeflow.errors import DataError, NetError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
-from caffeflow.proto.text import format_message, read_solver
+from caffeflow.proto.text import read_solver
 
 if TYPE_CHECKING:
     from caffeflow.engine.cuda_devices import Device
+    from caffeflow.engine.net import Net
     from caffeflow.engine.session import Session
 
 
@@ -104,7 +105,7 @@ class _Training:
         _check_snapshots(parameters)
         with self._open(device, train_net, tests) as session:
             check_labels(session.nets)
-            self._begin(session, train_net)
+            self._begin(session)
             log.write(lines.STARTING)
             self._solve(session, requests)
         # Caffe: the command says so after an early stop, too (caffe.cpp train).
@@ -112,10 +113,11 @@ class _Training:
 
     def _open(self, device: Device, train_net: NetRole, tests: list[NetRole]) -> Session:
         from caffeflow.engine.session import Session, SessionSettings, ignored_fields
+        from caffeflow.engine.setup_lines import message_text
         from caffeflow.workflows.detection_names import find_tally
 
         parameters, log = self._parameters, self._log
-        log.info("solver.cpp:45", f"Initializing solver from parameters: \n{format_message(parameters)}")
+        log.info("solver.cpp:45", f"Initializing solver from parameters: \n{message_text(parameters)}")
         for remark in ignored_fields(parameters):
             log.warn(f"{self._path}: {remark}")
         seed = int(parameters.random_seed)
@@ -124,6 +126,7 @@ class _Training:
             seed=seed if seed >= 0 else secrets.randbelow(1 << 31),
             on_line=log.write,
             new_tally=find_tally(parameters),
+            on_built=self._load,
         )
         try:
             return Session(parameters, train_net, tests, settings)
@@ -131,15 +134,18 @@ class _Training:
             error.where = error.where or str(self._path)
             raise
 
-    def _begin(self, session: Session, train_net: NetRole) -> None:
-        """Loads what the training begins with."""
+    def _load(self, role: NetRole, net: Net) -> None:
+        """Loads the weights that the training begins with, into each net as Caffe does."""
+        for entry in self._parameters.weights:
+            for name in split_names(entry):
+                self._log.write(lines.finetuning(name))
+                load_weights(name, net.load, role, self._log)
+
+    def _begin(self, session: Session) -> None:
+        """Goes on from a snapshot, if one is given."""
         from caffeflow.engine.snapshot import restore_snapshot
 
         log = self._log
-        for entry in self._parameters.weights:
-            for name in split_names(entry):
-                log.write(lines.finetuning(name))
-                load_weights(name, session.load, train_net, log)
         log.info("solver.cpp:57", "Solver scaffolding done.")
         if snapshot := self._line.text("snapshot"):
             log.write(lines.resuming(snapshot))

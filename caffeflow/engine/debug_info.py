@@ -1,16 +1,35 @@
-"""What `debug_info: true` logs: the mean absolute value of every blob and diff, layer by layer."""
+"""What `debug_info: true` logs: the mean absolute value of every blob and diff, layer by layer.
+
+The one rule to know: Caffe shows the diff of each reader of a blob by itself, as its Split layers have them;
+so a net that is to be shown is built with these layers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from caffeflow.engine.lines import LogLine, number
 from caffeflow.engine.net import Net, NetLayer
-from caffeflow.engine.stepwise import Direction, StepwiseExecutor
+from caffeflow.engine.stepwise import Direction, StepwiseExecutor, needed_gradients
 from caffeflow.engine.training import Feeds, Result
+from caffeflow.proto.net import NetRole
+from caffeflow.proto.splits import insert_splits
+from caffeflow.proto.text import located
+
+
+def with_splits(role: NetRole) -> NetRole:
+    """Returns a net with Caffe's Split layers in it.
+
+    Raises:
+        NetError: The net is no graph.
+    """
+    with located(role.net_file):
+        return replace(role, net=insert_splits(role.net))
 
 
 class DebugExecutor:
@@ -19,12 +38,18 @@ class DebugExecutor:
     Args:
         net: The net.
         on_line: Gets the lines.
+        force_backward: Every layer runs backward; the net's field.
     """
 
-    def __init__(self, net: Net, on_line: Callable[[LogLine], None]) -> None:
-        self._net = net
+    def __init__(self, net: Net, on_line: Callable[[LogLine], None], *, force_backward: bool = False) -> None:
+        self.net: Final = net
         self._on_line = on_line
-        self._executor = StepwiseExecutor(net, observer=self._observe)
+        self._needs: Final = needed_gradients(net.layers, force=force_backward)
+        self._executor = StepwiseExecutor(net, force_backward=force_backward, observer=self._observe)
+
+    def show(self, shows: bool) -> None:
+        """Logs from now on, or does not; Caffe does in iterations that it displays."""
+        self._executor.observer = self._observe if shows else None
 
     def forward(self, feeds: Feeds) -> Result:
         """Runs the net on one batch."""
@@ -33,30 +58,39 @@ class DebugExecutor:
     def backward(self) -> None:
         """Runs backward, and logs the norms of all learned blobs and their gradients."""
         self._executor.backward()
-        tensors = [blob.tensors[0] for blob in self._net.learned]
+        if self._executor.observer is None:
+            return
+        tensors = [blob.tensors[0] for blob in self.net.learned]
         data = [tensor.detach() for tensor in tensors]
         diff = [torch.zeros(1) if tensor.grad is None else tensor.grad for tensor in tensors]
         norms = [f"L{order} norm = ({_norm(data, order)}, {_norm(diff, order)})" for order in (1, 2)]
         self._say(f"    [Backward] All net params (data, diff): {'; '.join(norms)}")
 
     def _observe(self, layer: NetLayer, direction: Direction, _seconds: float) -> None:
+        shown = self._forward_lines(layer) if direction == "forward" else self._backward_lines(layer)
+        for blob, value in shown:
+            self._say(f"    [{direction.title()}] Layer {layer.name}, {blob}: {value}")
+
+    def _forward_lines(self, layer: NetLayer) -> Iterator[tuple[str, str]]:
         node = layer.facts.node
+        for top in node.tops:
+            yield f"top blob {top.blob} data", _mean(self._executor.data[top.blob])
         names = [spec.name for spec in node.layer.param]
-        shown = [(names[index : index + 1] or [""])[0] or str(index) for index in range(len(layer.tensors))]
-        head = f"Layer {layer.name}"
-        if direction == "forward":
-            for top in node.tops:
-                mean = _mean(self._executor.data[top.blob])
-                self._say(f"    [Forward] {head}, top blob {top.blob} data: {mean}")
-            for name, tensor in zip(shown, layer.tensors, strict=True):
-                self._say(f"    [Forward] {head}, param blob {name} data: {_mean(tensor)}")
-            return
-        for bottom in node.bottoms:
-            mean = _mean(self._executor.diff[bottom.blob])
-            self._say(f"    [Backward] {head}, bottom blob {bottom.blob} diff: {mean}")
-        for name, tensor in zip(shown, layer.tensors, strict=True):
-            if tensor.grad is not None:
-                self._say(f"    [Backward] {head}, param blob {name} diff: {_mean(tensor.grad)}")
+        for index, tensor in enumerate(layer.tensors):
+            name = "".join(names[index : index + 1]) or index
+            yield f"param blob {name} data", _mean(tensor)
+
+    def _backward_lines(self, layer: NetLayer) -> Iterator[tuple[str, str]]:
+        node = layer.facts.node
+        for bottom, flows in zip(node.bottoms, self._needs[node.index], strict=True):
+            if flows:
+                yield f"bottom blob {bottom.blob} diff", _mean(self._executor.diff[bottom.blob])
+        rates = [spec.lr_mult for spec in node.layer.param]
+        for index, tensor in enumerate(layer.tensors):
+            # Caffe: what does not learn has no line, but statistics have, for which nobody set a rate.
+            if rates[index : index + 1] != [0.0]:
+                mean = "0" if tensor.grad is None else _mean(tensor.grad)
+                yield f"param blob {index} diff", mean
 
     def _say(self, text: str) -> None:
         self._on_line(LogLine("net.cpp:593", text))

@@ -133,7 +133,7 @@ def restored(solverstate: str) -> Iterator[LogLine]:
 
 def finetuning(weights: str) -> LogLine:
     """Returns the line about weights to begin with."""
-    return LogLine("caffe.cpp:155", f"Finetuning from {weights}")
+    return LogLine("solver.cpp:72", f"Finetuning from {weights}")
 
 
 STARTING = LogLine("caffe.cpp:248", "Starting Optimization")

@@ -28,6 +28,7 @@ from caffeflow.proto.binary import LayerArrays, blob_to_array
 from caffeflow.proto.graph import Graph, Value, build_graph
 from caffeflow.proto.matching import CopyPlan, match
 from caffeflow.proto.net import NetRole
+from caffeflow.proto.splits import insert_splits
 from caffeflow.proto.text import located
 
 
@@ -132,7 +133,8 @@ class Net:
             NetError: A net that Caffe would refuse, or that cannot run here.
         """
         with located(role.net_file):
-            graph = build_graph(role.net)
+            weighted = any(any(layer.loss_weight) for layer in role.net.layer)
+            graph = build_graph(insert_splits(role.net, only_of_losses=True) if weighted else role.net)
             return cls(graph, infer(graph, record_shape=record_shape), seed=seed, device=device)
 
     @property

@@ -15,7 +15,7 @@ import torch
 
 from caffeflow.augmentation import Augmentation
 from caffeflow.engine import setup_lines
-from caffeflow.engine.debug_info import DebugExecutor
+from caffeflow.engine.debug_info import DebugExecutor, with_splits
 from caffeflow.engine.detection import NewTally
 from caffeflow.engine.feed.augmented import check_augmented
 from caffeflow.engine.feed.opening import open_feed
@@ -27,7 +27,7 @@ from caffeflow.engine.net import Net
 from caffeflow.engine.policies import LearningRate
 from caffeflow.engine.schedule import AS_THE_SOLVER_SAYS, Schedule
 from caffeflow.engine.snapshot_formats import check_hdf5, hdf5_remarks
-from caffeflow.engine.solver import Executor, NextFeeds, Solver
+from caffeflow.engine.solver import NextFeeds, Solver
 from caffeflow.engine.testing import TestPass
 from caffeflow.engine.training import Feeds, FusedExecutor, Precision
 from caffeflow.engine.updates import check_update
@@ -93,6 +93,7 @@ class Session:
     ) -> None:
         check_solver(parameters, settings.schedule)
         self._settings: Final = settings
+        self._shows_blobs: Final = parameters.debug_info
         self._feeds: Final[list[dict[str, Feed]]] = []
         torch.manual_seed(settings.seed)
         with ExitStack() as opened:
@@ -102,10 +103,15 @@ class Session:
             if parameters.snapshot_format == SolverParameter.HDF5:
                 for line in hdf5_remarks(net):
                     settings.on_line(line)
-            executor = self._executor(parameters, net)
+            executor = self._executor(net, train)
             channels_last = isinstance(executor, FusedExecutor) and executor.channels_last
             self.solver: Final = Solver(
-                parameters, net, executor, channels_last=channels_last, schedule=settings.schedule
+                parameters,
+                net,
+                executor,
+                channels_last=channels_last,
+                on_start=self._start_iteration,
+                schedule=settings.schedule,
             )
             if settings.augmentation is not None:
                 fed = [layer.facts.node.layer for layer in net.fed]
@@ -165,21 +171,28 @@ class Session:
         return unknown
 
     def _build(self, role: NetRole, *, seed: int | None) -> Net:
-        net = Net.of(role, record_shape=record_shape, seed=seed, device=self._settings.device)
+        built = with_splits(role) if self._shows_blobs else role
+        net = Net.of(built, record_shape=record_shape, seed=seed, device=self._settings.device)
         for line in setup_lines.of_net(role, net):
             self._settings.on_line(line)
         self._settings.on_built(role, net)
         return net
 
-    def _executor(self, parameters: SolverParameter, net: Net) -> Executor:
-        if parameters.debug_info:
-            return DebugExecutor(net, self._settings.on_line)
+    def _executor(self, net: Net, role: NetRole) -> DebugExecutor | FusedExecutor:
+        if self._shows_blobs:
+            force = role.net.force_backward
+            return DebugExecutor(net, self._settings.on_line, force_backward=force)
         return FusedExecutor(net, precision=self._settings.precision)
+
+    def _start_iteration(self) -> None:
+        executor = self.solver.executor
+        if isinstance(executor, DebugExecutor):
+            executor.show(self.solver.is_displayed)
 
     def _test_pass(self, role: NetRole, iterations: int, opened: ExitStack) -> TestPass:
         net = self._build(role, seed=None)
         net.share(self.solver.net)
-        executor = FusedExecutor(net, precision=self._settings.precision)
+        executor = self._executor(net, role)
         with located(role.net_file):
             return TestPass(
                 executor,

@@ -5,7 +5,7 @@ The rules are Caffe's (`net.cpp` FilterNet, `solver.cpp` InitTrainNet and InitTe
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -61,6 +61,17 @@ def filter_net(net: NetParameter, state: NetState) -> NetParameter:
     kept.state.CopyFrom(state)
     kept.layer.extend(layer for layer in net.layer if _is_included(layer, state))
     return kept
+
+
+def filter_remarks(net: NetParameter, state: NetState) -> Iterator[tuple[str, str]]:
+    """Yields what Caffe logs while it filters a net, rule after rule, and where in its source."""
+    for layer in net.layer:
+        for rule in layer.include or layer.exclude:
+            found = _unmet(rule, state)
+            if found is None:
+                break
+            source, text = found
+            yield source, f"{text} specified by a rule in layer {layer.name}"
 
 
 def train_net_of(
@@ -169,11 +180,23 @@ def _is_included(layer: LayerParameter, state: NetState) -> bool:
 
 
 def _is_met(rule: NetStateRule, state: NetState) -> bool:
+    return _unmet(rule, state) is None
+
+
+def _unmet(rule: NetStateRule, state: NetState) -> tuple[str, str] | None:
+    """Returns what Caffe logs of the first part of a rule that does not hold, and where in its source."""
+    level = f"The NetState level ({state.level}) is above the"
+    if rule.HasField("phase") and rule.phase != state.phase:
+        return "net.cpp:296", f"The NetState phase ({state.phase}) differed from the phase ({rule.phase})"
+    if rule.HasField("min_level") and state.level < rule.min_level:
+        return "net.cpp:306", f"{level} min_level ({rule.min_level})"
+    if rule.HasField("max_level") and state.level > rule.max_level:
+        return "net.cpp:316", f"{level} max_level ({rule.max_level})"
     stages = set(state.stage)
-    return (
-        (not rule.HasField("phase") or rule.phase == state.phase)
-        and (not rule.HasField("min_level") or state.level >= rule.min_level)
-        and (not rule.HasField("max_level") or state.level <= rule.max_level)
-        and stages.issuperset(rule.stage)
-        and stages.isdisjoint(rule.not_stage)
-    )
+    for stage in rule.stage:
+        if stage not in stages:
+            return "net.cpp:332", f"The NetState did not contain stage '{stage}'"
+    for stage in rule.not_stage:
+        if stage in stages:
+            return "net.cpp:347", f"The NetState contained a not_stage '{stage}'"
+    return None

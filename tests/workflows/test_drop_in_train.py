@@ -90,7 +90,7 @@ def test_weights_are_a_list_and_the_later_ones_count(
     lines = train(capsys, "--weights", "initial.caffemodel, lenet_iter_5.caffemodel", solver="still.prototxt")
     assert [line for line in lines if line.startswith("Finetuning")] == [
         "Finetuning from initial.caffemodel", "Finetuning from lenet_iter_5.caffemodel",
-    ]  # fmt: skip
+    ] * 2  # fmt: skip - once for the train net, once for the test net
     for kept, expected in zip(
         read_caffemodel("lenet_iter_0.caffemodel"), read_caffemodel("lenet_iter_5.caffemodel"), strict=True
     ):

@@ -1,0 +1,104 @@
+"""Every line that a training logs, in a net with branches: Caffe's and the stand-in's, with debug_info and without."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from caffeflow.proto.binary import LayerArrays, write_caffemodel
+from tests.support.drop_in_project import write_project
+from tests.support.native import NativeCaffe, environment
+
+pytestmark = pytest.mark.native
+
+NET = """name: "branched"
+layer { name: "mnist" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  transform_param { scale: 0.00390625 } data_param { source: "train_lmdb" batch_size: 7 backend: LMDB } }
+layer { name: "mnist" type: "Data" top: "data" top: "label" include { phase: TEST stage: "often" }
+  transform_param { scale: 0.00390625 } data_param { source: "val_lmdb" batch_size: 5 backend: LMDB } }
+layer { name: "mnist" type: "Data" top: "data" top: "label" include { phase: TEST not_stage: "often" }
+  transform_param { scale: 0.00390625 } data_param { source: "val_lmdb" batch_size: 3 backend: LMDB } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1" param { lr_mult: 1 }
+  convolution_param { num_output: 3 kernel_size: 5 stride: 3 bias_term: false } }
+layer { name: "bn1" type: "BatchNorm" bottom: "conv1" top: "bn1" }
+layer { name: "tanh1" type: "TanH" bottom: "bn1" top: "bn1" }
+layer { name: "ip1" type: "InnerProduct" bottom: "bn1" top: "ip1" param { name: "w" } param { lr_mult: 0 }
+  inner_product_param { num_output: 11 } }
+layer { name: "ip1b" type: "InnerProduct" bottom: "bn1" top: "ip1b" param { name: "w" } param { lr_mult: 2 }
+  inner_product_param { num_output: 11 } propagate_down: false }
+layer { name: "sum" type: "Eltwise" bottom: "ip1" bottom: "ip1b" top: "sum" }
+layer { name: "tanh2" type: "TanH" bottom: "sum" top: "sum" }
+layer { name: "ip2" type: "InnerProduct" bottom: "sum" top: "ip2" inner_product_param { num_output: 10 } }
+layer { name: "mid" type: "Reduction" bottom: "ip1b" top: "mid" loss_weight: 0.01
+  reduction_param { operation: SUMSQ } }
+layer { name: "shown" type: "Power" bottom: "mid" top: "shown" power_param { scale: 2 } }
+layer { name: "accuracy" type: "Accuracy" bottom: "ip2" bottom: "label" top: "accuracy"
+  include { phase: TEST } }
+layer { name: "deep" type: "Silence" bottom: "ip2" include { min_level: 2 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip2" bottom: "label" top: "loss" }
+layer { name: "prob" type: "Softmax" bottom: "ip2" top: "prob" exclude { phase: TRAIN } }
+layer { name: "quiet" type: "Silence" bottom: "prob" include { phase: TEST max_level: 1 } }
+"""
+SOLVER = """net: "branched.prototxt" test_iter: 2 test_iter: 3 test_interval: 2
+test_state { stage: "often" } test_state { level: 1 }
+base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" DEBUG
+display: 2 max_iter: 4 snapshot_prefix: "branched" snapshot_after_train: false solver_mode: CPU random_seed: 1
+"""
+SHAPES = {"conv1": (3, 1, 5, 5), "ip1": (11, 75), "ip1b": (11, 75), "ip2": (10, 11)}
+PREFIX = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ ([a-z_]+\.[ch]pp:\d+)\] ")
+SPEED = re.compile(r" \([^)]*iter/s, [^)]*iters\)")
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
+OF_THE_FEED = ("Restarting data prefetching", "Waiting for data")
+
+
+def write_weights(path: Path) -> None:
+    rng = np.random.default_rng(13)
+    weights = {name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in SHAPES.items()}
+    weights["ip1b"] = weights["ip1"]
+    biases = {name: rng.normal(0, 0.1, len(weights[name])).astype(np.float32) for name in SHAPES}
+    layers = [
+        LayerArrays(
+            name=name,
+            type="any",
+            bottoms=(),
+            tops=(),
+            arrays=(array,) if name == "conv1" else (array, biases[name]),
+        )
+        for name, array in weights.items()
+    ]
+    write_caffemodel(path, name="branched", layers=layers)
+
+
+def log_of(command: Sequence[str | Path], folder: Path, debug: str) -> list[str]:
+    """Returns all lines of a training's log without prefixes and speeds."""
+    write_project(folder, solver=SOLVER.replace("DEBUG", debug))
+    (folder / "branched.prototxt").write_text(NET)
+    write_weights(folder / "branched.caffemodel")
+    done = subprocess.run(
+        [*command, "train", "-solver", "solver.prototxt", "-weights", "branched.caffemodel"],
+        cwd=folder, env=environment(threads=1), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    lines = [SPEED.sub("", PREFIX.sub("", line)) for line in done.stderr.splitlines()]
+    return [line for line in lines if not line.startswith(OF_THE_FEED)]
+
+
+@pytest.mark.parametrize("debug", ["", "debug_info: true"])
+def test_every_line_is_caffes(caffe: NativeCaffe, tmp_path: Path, debug: str) -> None:
+    theirs = log_of([caffe.tool("caffe")], tmp_path / "theirs", debug)
+    ours = log_of([sys.executable, "-m", "caffeflow.drop_in"], tmp_path / "ours", debug)
+    assert [NUMBER.sub("#", line) for line in ours] == [NUMBER.sub("#", line) for line in theirs]
+    begin = theirs.index("Starting Optimization")
+    assert ours[:begin] == theirs[:begin]
+    shown = [line for line in theirs if "[Forward]" in line or "[Backward]" in line]
+    assert len(shown) > 300 if debug else not shown
+    for mine, expected in zip(ours[begin:], theirs[begin:], strict=True):
+        found = [float(value) for value in NUMBER.findall(mine)]
+        known = [float(value) for value in NUMBER.findall(expected)]
+        assert found == pytest.approx(known, rel=2e-5, abs=1e-9), mine
