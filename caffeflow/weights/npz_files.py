@@ -5,7 +5,12 @@ The one rule to know: nothing is ever unpickled, and an array's size is checked 
 
 from __future__ import annotations
 
+import lzma
+import math
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Final
@@ -20,6 +25,12 @@ from caffeflow.proto.binary import Array, LayerArrays
 from caffeflow.proto.keyed_arrays import HEADER_KEY, as_float32, check_size, from_table, header, keyed
 
 _ENDING: Final = ".npy"
+
+# numpy reads an array's header as a Python literal, by Python's own tokenizer and parser
+_DAMAGE: Final = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError, SyntaxError, EOFError, ValueError,
+    OverflowError, NotImplementedError, RuntimeError, struct.error, MemoryError,
+)  # fmt: skip
 
 
 def write_npz(path: Path, *, name: str, layers: Sequence[LayerArrays]) -> None:
@@ -51,7 +62,7 @@ def read_npz(path: Path) -> tuple[str, list[LayerArrays]]:
                     header_text = str(values)
                 else:
                     table[key] = as_float32(path, key, values)
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise WeightsError(f"{path}: is no readable .npz of arrays: {error}; get it again") from None
     except OSError as error:
         raise WeightsError(f"{path}: cannot read: {error.strerror or error}") from error
@@ -62,7 +73,7 @@ def _read_member(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) ->
     check_size(path, info.filename, info.file_size, info.compress_size)
     with archive.open(info) as member:
         shape, dtype = _shape_and_type(member)
-        claimed = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        claimed = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or claimed > info.file_size:
             raise WeightsError(
                 f"{path}: '{info.filename}' is {dtype} of shape {shape} in {info.file_size} bytes; expected"

@@ -162,6 +162,8 @@ class Trap:
         (huge_npy(), "all of them in the file"),
         (npy_of(np.arange(3)), "int64"),
         (b"no npy", "no readable .npz"),
+        (npy_of(np.ones(2, np.float32)).replace(b"(2,)", b"((((", 1), "no readable .npz"),
+        (npy_of(np.ones(2, np.float32)).replace(b"(2,)", b"(-2)", 1), "readable"),
         (npy_of(np.zeros(1 << 22, np.float32))[:-5], "claims|readable|in the file"),
     ],
 )
