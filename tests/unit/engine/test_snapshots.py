@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -18,10 +19,12 @@ from caffeflow.engine.snapshot import (
     resume_from,
     write_snapshot,
 )
+from caffeflow.engine.snapshot_formats import hdf5_remarks, read_state
 from caffeflow.engine.solver import Solver
 from caffeflow.engine.training import FusedExecutor
-from caffeflow.errors import DataError, WeightsError
+from caffeflow.errors import DataError, NetError, WeightsError
 from caffeflow.proto.binary import read_caffemodel, read_solverstate
+from caffeflow.proto.hdf5_state import read_hdf5_state
 from tests.support.engine_nets import (
     SMALL,
     batch,
@@ -40,6 +43,7 @@ DROPPED = (
     + inner_product("ip2", "ip1", "ip2", 5)
     + softmax_loss("ip2")
 )
+EITHER = pytest.mark.parametrize("hdf5", [False, True], ids=["binary", "hdf5"])
 FIELDS = "base_lr: 0.05 momentum: 0.9 average_loss: 3 max_iter: 9"
 
 
@@ -74,15 +78,16 @@ def test_the_files_are_caffes(tmp_path: Path) -> None:
     )
 
 
+@EITHER
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])
-def test_resuming_ends_in_the_weights_of_an_unbroken_run(tmp_path: Path, kind: str) -> None:
+def test_resuming_ends_in_the_weights_of_an_unbroken_run(tmp_path: Path, kind: str, hdf5: bool) -> None:
     fields = f'{FIELDS} type: "{kind}"'
     whole = made(DROPPED, fields)
     losses = train(whole, 9)
 
     first = made(DROPPED, fields)
     train(first, 4)
-    files = write_snapshot(str(tmp_path / "net"), first, positions={"record": 17})
+    files = write_snapshot(str(tmp_path / "net"), first, positions={"record": 17}, hdf5=hdf5)
     second = made(DROPPED, fields, seed=99)
     torch.rand(3)  # other random numbers have been drawn meanwhile
     assert resume_from(files, second) == {"record": 17}
@@ -92,13 +97,14 @@ def test_resuming_ends_in_the_weights_of_an_unbroken_run(tmp_path: Path, kind: s
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_caffes_rule_restores_weights_history_and_iteration(tmp_path: Path) -> None:
+@EITHER
+def test_caffes_rule_restores_weights_history_and_iteration(tmp_path: Path, hdf5: bool) -> None:
     fields = FIELDS.replace(
         "max_iter", 'gamma: 0.5 stepvalue: 2 stepvalue: 7 lr_policy: "multistep" max_iter'
     )
     first = made(fields=fields)
     train(first, 4)
-    files = write_snapshot(str(tmp_path / "net"), first, positions={})
+    files = write_snapshot(str(tmp_path / "net"), first, positions={}, hdf5=hdf5)
     Path(files.resume).unlink()  # Caffe has none
     second = made(fields=fields, seed=8)
     restore_snapshot(files.solverstate, second)
@@ -111,26 +117,26 @@ def test_caffes_rule_restores_weights_history_and_iteration(tmp_path: Path) -> N
     assert ours.smoothed == ours.loss  # the window starts anew, as in Caffe
 
 
-def test_the_plateau_that_was_watched_is_kept(tmp_path: Path) -> None:
+@EITHER
+def test_the_plateau_that_was_watched_is_kept(tmp_path: Path, hdf5: bool) -> None:
     fields = FIELDS + ' gamma: 0.5 lr_policy: "plateau" plateau_winsize: 2 plateau_winsize: 3'
     first = made(fields=fields)
     train(first, 5)
-    files = write_snapshot(str(tmp_path / "net"), first, positions={})
+    files = write_snapshot(str(tmp_path / "net"), first, positions={}, hdf5=hdf5)
     second = made(fields=fields)
     restore_snapshot(files.solverstate, second)
     assert second.rate.state == first.rate.state
     assert second.rate.state.minimum_loss < 10
-    assert (
-        read_solverstate(write_snapshot(str(tmp_path / "b"), made(), positions={}).solverstate).minimum_loss
-        is None
-    )
+    others = write_snapshot(str(tmp_path / "b"), made(), positions={}, hdf5=hdf5)
+    assert read_state(others.solverstate).minimum_loss is None
 
 
-def test_an_interrupted_snapshot_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@EITHER
+def test_an_interrupted_snapshot_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hdf5: bool) -> None:
     prefix = str(tmp_path / "net")
     solver = made()
     train(solver, 2)
-    write_snapshot(prefix, solver, positions={"run": "a"})
+    write_snapshot(prefix, solver, positions={"run": "a"}, hdf5=hdf5)
     train(solver, 4)
     for last in ("write_weights", "write_text", "write_state"):
 
@@ -140,9 +146,9 @@ def test_an_interrupted_snapshot_is_none(tmp_path: Path, monkeypatch: pytest.Mon
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, last, stop)
             with pytest.raises(KeyboardInterrupt):
-                write_snapshot(prefix, solver, positions={"run": "a"})
+                write_snapshot(prefix, solver, positions={"run": "a"}, hdf5=hdf5)
         assert [files.iteration for files in complete_snapshots(prefix)] == [2]
-    write_snapshot(prefix, solver, positions={"run": "a"})
+    write_snapshot(prefix, solver, positions={"run": "a"}, hdf5=hdf5)
     assert [files.iteration for files in complete_snapshots(prefix)] == [2, 4]
 
 
@@ -162,6 +168,33 @@ def test_a_snapshot_written_over_is_never_half_old(tmp_path: Path, monkeypatch: 
     assert complete_snapshots(prefix) == []
 
 
+def test_hdf5_files_are_named_as_caffe_names_them(tmp_path: Path) -> None:
+    write_snapshot(str(tmp_path / "net"), made(), positions={}, hdf5=True)
+    endings = ["caffemodel.h5", "resume.h5.json", "solverstate.h5"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"net_iter_0.{each}" for each in endings]
+    state = read_hdf5_state(tmp_path / "net_iter_0.solverstate.h5")
+    assert state.learned_net == str(tmp_path / "net_iter_0.caffemodel.h5")
+
+
+def test_the_formats_may_lie_side_by_side(tmp_path: Path) -> None:
+    prefix = str(tmp_path / "net")
+    solver = made()
+    for iteration, run, hdf5 in ((2, "mine", False), (5, "other", False), (5, "mine", True)):
+        solver.iteration = iteration
+        write_snapshot(prefix, solver, positions={"run": run}, hdf5=hdf5)
+    assert len(complete_snapshots(prefix)) == 3
+    assert find_newest(prefix, run="mine") == SnapshotFiles(prefix, 5, is_hdf5=True)
+    assert find_newest(prefix, run="other") == SnapshotFiles(prefix, 5)
+
+
+def test_a_file_is_read_as_what_it_is_whatever_its_name(tmp_path: Path) -> None:
+    first = made(seed=4)
+    files = write_snapshot(str(tmp_path / "net"), first, positions={}, hdf5=True)
+    second = made(seed=5)
+    restore_snapshot(str(Path(files.solverstate).rename(tmp_path / "renamed.solverstate")), second)
+    assert torch.equal(second.flat.data, first.flat.data)
+
+
 def test_the_newest_of_a_run_is_found_among_others(tmp_path: Path) -> None:
     prefix = str(tmp_path / "net")
     solver = made()
@@ -175,9 +208,10 @@ def test_the_newest_of_a_run_is_found_among_others(tmp_path: Path) -> None:
     assert find_newest(str(tmp_path / "nowhere" / "net"), run="mine") is None
 
 
-def test_the_snapshot_of_another_net_is_refused(tmp_path: Path) -> None:
+@EITHER
+def test_the_snapshot_of_another_net_is_refused(tmp_path: Path, hdf5: bool) -> None:
     prefix = str(tmp_path / "net")
-    files = write_snapshot(prefix, made(), positions={})
+    files = write_snapshot(prefix, made(), positions={}, hdf5=hdf5)
     with pytest.raises(WeightsError, match="conv1"):
         restore_snapshot(files.solverstate, made(SMALL.replace("num_output: 7", "num_output: 3")))
     with pytest.raises(WeightsError, match="history has 6 blobs, this solver and net want 12"):
@@ -211,6 +245,41 @@ def test_a_damaged_side_file_is_named(tmp_path: Path, spoil, words: str) -> None
     path.write_text(spoil(path.read_text()))
     with pytest.raises(WeightsError, match=f"resume.json: {words}.*--snapshot"):
         resume_from(files, made())
+
+
+def test_what_caffe_leaves_out_of_hdf5_is_found_with_its_owner(tmp_path: Path) -> None:
+    shared = (
+        images(3, 2, 11, 7)
+        + inner_product("ip1", "data", "ip1", 5, 'param { name: "w" }')
+        + inner_product("ip2", "data", "ip2", 5, 'param { name: "w" }')
+        + layer("sum", "Eltwise", "ip1 ip2", "sum")
+        + softmax_loss("sum")
+    )
+    first, second = made(shared, seed=1), made(shared, seed=2)
+    files = write_snapshot(str(tmp_path / "net"), first, positions={}, hdf5=True)
+    with h5py.File(files.caffemodel, "a") as file:  # as Caffe would have written it
+        del file["caffeflow"], file["data/ip2/0"]
+    restore_snapshot(files.solverstate, second)
+    assert torch.equal(second.flat.data, first.flat.data)
+    with h5py.File(files.caffemodel, "a") as file:
+        del file["data/ip2/1"], file["data/ip1/0"]
+    with pytest.raises(WeightsError, match="layer 'ip1' lacks its blob 0"):
+        restore_snapshot(files.solverstate, second)
+
+
+def test_names_that_hdf5_cannot_hold_are_found_before_the_run() -> None:
+    def remarks(name: str) -> list[str]:
+        text = images(3, 2) + inner_product("ip1", "data", "a", 5) + inner_product(name, "a", "b", 5)
+        return [line.text for line in hdf5_remarks(net_of(text + softmax_loss("b")))]
+
+    assert remarks("ip2") == []
+    assert remarks("res/ip2")[0].endswith("finds no layer with a '/' in its name: 'res/ip2'")
+    with pytest.raises(NetError, match="snapshot_format is HDF5: two layers are named 'ip1'"):
+        remarks("ip1")
+    with pytest.raises(NetError, match="'ip1/0/0' would be a blob and a layer"):
+        remarks("ip1/0")
+    with pytest.raises(NetError, match="cannot hold a layer named 'a//b'"):
+        remarks("a//b")
 
 
 def test_a_prefix_that_cannot_be_written_is_found_before_the_run(tmp_path: Path) -> None:
