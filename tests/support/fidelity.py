@@ -38,11 +38,13 @@ class Section:
         title: Its heading, by which rows name it.
         rule: What was compared, and by which rule.
         keys: The heading of the first column.
+        by_key: Its rows are in the order of their keys, not in that of their keeping.
     """
 
     title: str
     rule: str
     keys: str
+    by_key: bool = False
 
 
 _RULE: Final = """\
@@ -67,9 +69,14 @@ _EXCHANGED: Final = """\
 then differ by at most 1e-5 of a blob's largest entry. A cell holds the worst of weights and of history."""
 
 SECTIONS: Final = (
-    Section(title="Layer types", rule=_RULE, keys="type"),
-    Section(title="Layer types of the SSD fork", rule=_RULE + " Asked of a build of the fork.", keys="type"),
-    Section(title="Layer types not compared", rule="And why not.", keys="type"),
+    Section(title="Layer types", rule=_RULE, keys="type", by_key=True),
+    Section(
+        title="Layer types of the SSD fork",
+        rule=_RULE + "\nAsked of a build of the fork.",
+        keys="type",
+        by_key=True,
+    ),
+    Section(title="Layer types not compared", rule="And why not.", keys="type", by_key=True),
     Section(
         title="Random nets",
         rule="Drawn nets of 5 to 25 layers: layer by layer as above, and as whole nets.",
@@ -134,6 +141,7 @@ def write_page(path: Path, kept: FidelityPage) -> None:
 
 def _table(section: Section, rows: Mapping[str, Row]) -> str:
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
+    ordered = sorted(rows.items()) if section.by_key else rows.items()
     lines = [
         f"## {section.title}",
         "",
@@ -141,7 +149,7 @@ def _table(section: Section, rows: Mapping[str, Row]) -> str:
         "",
         _line([section.keys, *columns]),
         "|" + "---|" * (len(columns) + 1),
-        *(_line([key, *(cells.get(column, "") for column in columns)]) for key, cells in rows.items()),
+        *(_line([key, *(cells.get(column, "") for column in columns)]) for key, cells in ordered),
     ]
     return "\n".join(lines) + "\n"
 

@@ -97,7 +97,10 @@ class Differences:
     @property
     def worst(self) -> float:
         """The largest of all."""
-        return max((value for value in (self.tops, self.bottom_diffs, self.param_diffs) if value is not None), default=0)
+        return max(
+            (value for value in (self.tops, self.bottom_diffs, self.param_diffs) if value is not None),
+            default=0,
+        )
 
 
 def compare(configuration: Configuration, theirs: Blobs) -> Differences:
@@ -143,19 +146,27 @@ def _gets_gradient(configuration: Configuration) -> list[bool]:
 
 def _difference(ours: np.ndarray, theirs: np.ndarray, *, scale: float | None) -> float:
     if ours.shape != theirs.shape or not np.isfinite(theirs).all():
-        return float("inf") if ours.shape != theirs.shape or not np.array_equal(ours, theirs, equal_nan=True) else 0.0
+        return (
+            float("inf")
+            if ours.shape != theirs.shape or not np.array_equal(ours, theirs, equal_nan=True)
+            else 0.0
+        )
     largest = float(np.abs(theirs).max(initial=0)) if scale is None else scale
     return float(np.abs(ours.astype(np.float64) - theirs).max(initial=0)) / (largest or 1.0)
 
 
 def _net(configuration: Configuration, theirs: Blobs) -> Net:
     """Returns our net with Caffe's learned blobs."""
-    text = parse(configuration.text(), NetParameter(), source=configuration.layer.type)
-    graph = build_graph(filter_net(text, net_state(configuration.phase)))
-    net = Net(graph, infer(graph), seed=None)
+    net = _build(configuration)
     for index, blob in enumerate(net.layers[-1].tensors):
         blob.data.copy_(torch.from_numpy(theirs[f"param_{index}"]))
     return net
+
+
+def _build(configuration: Configuration) -> Net:
+    text = parse(configuration.text(), NetParameter(), source=configuration.layer.type)
+    graph = build_graph(filter_net(text, net_state(configuration.phase)))
+    return Net(graph, infer(graph), seed=None)
 
 
 def _feeds(configuration: Configuration) -> dict[str, tuple[torch.Tensor, ...]]:
@@ -188,6 +199,15 @@ def run_stepwise(configuration: Configuration, theirs: Blobs) -> Blobs:
         if tensor.grad is not None
     }
     return ours
+
+
+def run_alone(configuration: Configuration) -> None:
+    """Runs a net with learned blobs of zero, to see whether the engine takes it.
+
+    Raises:
+        CaffeflowError: It does not.
+    """
+    StepwiseExecutor(_build(configuration), gradients=configuration.backward).forward(_feeds(configuration))
 
 
 def run_fused(configuration: Configuration, theirs: Blobs) -> Blobs:

@@ -70,7 +70,9 @@ def accuracy(draw: Draw) -> Configuration:
         param.top_k = draw.integer(1, shape[axis])
     scores = Bottom(shape=shape, values=draw.one_of(normal, tied))
     truth = Bottom(shape=_without(shape, axis), values=labels)
-    return Configuration(layer=layer, bottoms=(scores, truth), tops=draw.one_of(1, 2), backward=False, phase="TEST")
+    return Configuration(
+        layer=layer, bottoms=(scores, truth), tops=draw.one_of(1, 2), backward=False, phase="TEST"
+    )
 
 
 def contrastive_loss(draw: Draw) -> Configuration:

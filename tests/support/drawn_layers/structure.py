@@ -6,7 +6,14 @@ from math import prod
 from typing import Final
 
 from caffeflow.proto.caffe_pb2 import LayerParameter
-from tests.support.drawn_layers.configuration import Bottom, Configuration, Family, cut_some, one_bottom, weigh
+from tests.support.drawn_layers.configuration import (
+    Bottom,
+    Configuration,
+    Family,
+    cut_some,
+    one_bottom,
+    weigh,
+)
 from tests.support.drawn_layers.draw import Draw, Shape, below, normal, positive, some_bits, tied
 
 
@@ -48,7 +55,8 @@ def concat(draw: Draw) -> Configuration:
         axis = layer.concat_param.concat_dim = draw.axis(len(shape)) % len(shape)
     axis %= len(shape)
     bottoms = tuple(
-        Bottom(shape=(*shape[:axis], draw.integer(1, 5), *shape[axis + 1 :])) for _ in range(draw.integer(1, 4))
+        Bottom(shape=(*shape[:axis], draw.integer(1, 5), *shape[axis + 1 :]))
+        for _ in range(draw.integer(1, 4))
     )
     weigh(draw, layer)
     cut_some(draw, layer, bottoms)
@@ -76,9 +84,7 @@ def crop(draw: Draw) -> Configuration:
         param.offset[:] = offsets
     elsewhere = tuple(draw.integer(1, 3) if place < axis else size for place, size in enumerate(wanted))
     weigh(draw, layer)
-    return Configuration(
-        layer=layer, bottoms=(Bottom(shape=shape), Bottom(shape=elsewhere, gradient=False))
-    )
+    return Configuration(layer=layer, bottoms=(Bottom(shape=shape), Bottom(shape=elsewhere, gradient=False)))
 
 
 def eltwise(draw: Draw) -> Configuration:

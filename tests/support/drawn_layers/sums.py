@@ -6,7 +6,14 @@ from math import prod
 from typing import Final
 
 from caffeflow.proto.caffe_pb2 import ConvolutionParameter, LayerParameter
-from tests.support.drawn_layers.configuration import Bottom, Configuration, Family, cut_some, one_bottom, weigh
+from tests.support.drawn_layers.configuration import (
+    Bottom,
+    Configuration,
+    Family,
+    cut_some,
+    one_bottom,
+    weigh,
+)
 from tests.support.drawn_layers.draw import Draw, Shape, below, normal, tied
 
 

@@ -68,7 +68,9 @@ def mvn(draw: Draw) -> Configuration:
         layer.mvn_param.across_channels = draw.chance()
     if draw.chance(0.4):
         layer.mvn_param.eps = draw.number(0.001, 0.5)
-    return Configuration(layer=layer, bottoms=one_bottom((*draw.shape(2, 2), draw.integer(3, 5), draw.integer(2, 7))))
+    return Configuration(
+        layer=layer, bottoms=one_bottom((*draw.shape(2, 2), draw.integer(3, 5), draw.integer(2, 7)))
+    )
 
 
 def _beyond(size: int, *, kernel: int, stride: int, pad: int, rounds_down: bool) -> bool:
@@ -91,7 +93,8 @@ def _pooling_window(draw: Draw, param: PoolingParameter, image: Shape) -> None:
             kernel, stride, pad = kernel[:1] * 2, stride[:1] * 2, pad[:1] * 2
         sides = zip(image, kernel, stride, pad, strict=True)
         if not any(
-            _beyond(size, kernel=k, stride=s, pad=p, rounds_down=param.round_mode == 1) for size, k, s, p in sides
+            _beyond(size, kernel=k, stride=s, pad=p, rounds_down=param.round_mode == 1)
+            for size, k, s, p in sides
         ):
             break
     if square:
@@ -159,7 +162,9 @@ def spp(draw: Draw) -> Configuration:
             image.append(size)
     return Configuration(
         layer=layer,
-        bottoms=one_bottom((*draw.shape(2, 2), *image), draw.one_of(normal, tied) if param.pool == 0 else normal),
+        bottoms=one_bottom(
+            (*draw.shape(2, 2), *image), draw.one_of(normal, tied) if param.pool == 0 else normal
+        ),
     )
 
 

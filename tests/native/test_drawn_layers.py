@@ -1,0 +1,46 @@
+"""Twenty drawn configurations of each layer type: fed with the same values, ours gives what the real Caffe gives.
+
+A failure prints the smallest prototxt that shows it. `make fidelity` writes the figures into docs/fidelity.md.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.drawn_layers.compare import Blobs, Died, ask
+from tests.support.drawn_layers.families import CONFIGURATIONS, FAMILIES, configurations
+from tests.support.drawn_layers.verdict import differences, row
+from tests.support.fidelity import Keep
+from tests.support.native import NativeCaffe, Report
+
+pytestmark = [pytest.mark.native, pytest.mark.fidelity]
+
+Answers = dict[str, list["Blobs | Died"]]
+
+
+@pytest.fixture(scope="module")
+def answers(caffe: NativeCaffe, tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What Caffe answers to all configurations, asked in one process."""
+    everything = [each for layer_type in FAMILIES for each in configurations(layer_type)]
+    found = ask(caffe, everything, tmp_path_factory.mktemp("drawn"))
+    starts = range(0, len(everything), CONFIGURATIONS)
+    return {
+        layer_type: found[start : start + CONFIGURATIONS]
+        for layer_type, start in zip(FAMILIES, starts, strict=True)
+    }
+
+
+@pytest.mark.parametrize("layer_type", FAMILIES)
+def test_drawn_layers_compute_what_caffe_computes(
+    layer_type: str, caffe: NativeCaffe, answers: Answers, tmp_path: Path, fidelity: Keep
+) -> None:
+    found = differences(caffe, configurations(layer_type), answers[layer_type], tmp_path)
+    assert len(found) == 20
+    fidelity("Layer types", layer_type, row(found))
+
+
+def test_all_types_are_drawn(report: Report) -> None:
+    assert len(FAMILIES) == 52
+    report("drawn layers", f"{len(FAMILIES)} types, {CONFIGURATIONS} configurations each")
