@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from caffeflow.engine.cuda_devices import Device
     from caffeflow.engine.net import Net
     from caffeflow.engine.session import Session
+    from caffeflow.engine.solver import NonFiniteLossError
 
 
 def train(line: CommandLine, log: Log) -> None:
     """Trains by the solver.
 
     Raises:
-        CaffeflowError: Flags, solver, nets, data or weights that Caffe would abort of; or a loss that is no
-            number any more.
+        CaffeflowError: Flags, solver, nets, data or weights that Caffe would abort of.
     """
     require(line, "solver", "Need a solver definition to train.", "caffe.cpp:167")
     if line.text("snapshot") and line.text("weights"):
@@ -154,10 +154,9 @@ class _Training:
                 log.write(said)
 
     def _solve(self, session: Session, requests: Requests) -> None:
-        from caffeflow.engine.diagnosis import first_non_finite
         from caffeflow.engine.loop import Run
-        from caffeflow.engine.solver import NonFiniteLossError
 
+        session.solver.on_non_finite = _Doubt(session.solver.net, self._log)
         run = Run(
             self._parameters,
             session.solver,
@@ -168,13 +167,31 @@ class _Training:
             listener=Telling(self._log),
             requests=requests,
         )
-        try:
-            run.solve()
-        except NonFiniteLossError as error:
-            first = first_non_finite(session.solver.net, error.batches)
+        run.solve()
+
+
+class _Doubt:
+    """Says once where a loss that is no number comes from; Caffe goes on with it, and so does the training.
+
+    Args:
+        net: The train net.
+        log: Gets the warning.
+    """
+
+    def __init__(self, net: Net, log: Log) -> None:
+        self._net: Net | None = net
+        self._log = log
+
+    def __call__(self, error: NonFiniteLossError) -> None:
+        """Looks for the first bad numbers, the first time."""
+        from caffeflow.engine.diagnosis import first_non_finite
+
+        if self._net is not None:
+            first = first_non_finite(self._net, error.batches)
             where = f"; the first bad numbers are in {first}" if first else ""
-            text = f"Check failed: {error}{where}; try a smaller base_lr, or clip_gradients"
-            raise FatalError(text, "solver.cpp:218") from None
+            advice = "a smaller base_lr or clip_gradients may help"
+            self._log.warn(f"{error}{where}; the training goes on with it, as Caffe's does; {advice}")
+        self._net = None
 
 
 def _check_snapshots(parameters: SolverParameter) -> None:

@@ -250,7 +250,7 @@ class Run:
 
     def _snapshot(self) -> None:
         solver = self._solver
-        if not bool(torch.isfinite(solver.flat.data).all()):
+        if solver.on_non_finite is None and not bool(torch.isfinite(solver.flat.data).all()):
             raise CheckError(
                 f"weights are no numbers any more after iteration {solver.iteration}; no snapshot was"
                 " written, the last one is kept: go on from it with a smaller base_lr or clip_gradients"

@@ -130,6 +130,10 @@ class Solver:
     Raises:
         NetError: A field that Caffe would refuse.
         UsageError: The schedule does not fit into max_iter.
+
+    Attributes:
+        on_non_finite: Hears of each loss that is no number, and the training goes on with it, as Caffe's
+            does; None: it is raised.
     """
 
     def __init__(
@@ -145,6 +149,7 @@ class Solver:
     ) -> None:
         self.net: Final = net
         self.executor: Final = executor
+        self.on_non_finite: Callable[[NonFiniteLossError], None] | None = None
         self.iteration = 0
         self.flat: Final = FlatParameters(net.learned, device=net.device, channels_last=channels_last)
         self.update: Final = Update(self.flat, parameters)
@@ -159,14 +164,17 @@ class Solver:
         """Does one iteration.
 
         Raises:
-            NonFiniteLossError: Before anything is updated.
+            NonFiniteLossError: Before anything is updated, if nobody is to hear of it.
         """
         self.flat.grad.zero_()
         if self._on_start is not None:
             self._on_start()
         loss, batches, result = self._accumulate(next_feeds)
         if not math.isfinite(loss):
-            raise NonFiniteLossError(loss, self.iteration, batches)
+            error = NonFiniteLossError(loss, self.iteration, batches)
+            if self.on_non_finite is None:
+                raise error
+            self.on_non_finite(error)
         smoothed = self.smoothed.add(loss)
         if self._reduce is not None:
             self._reduce(self.flat.grad)
