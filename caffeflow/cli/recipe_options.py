@@ -12,6 +12,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (
     click.option(
+        "--recipe",
+        metavar="NAME",
+        help="Take what is not given of these options from a recipe, or FILE.toml.",
+    ),
+    click.option(
         "--lr-policy",
         type=click.Choice(["cosine", "solver"]),
         help="Half a cosine down to 0 at max_iter, or as the solver says [default: solver].",
@@ -32,5 +37,5 @@ _OPTIONS = (
 
 
 def recipe_options(command: F) -> F:
-    """Adds `lr_policy`, `warmup` and `label_smoothing`; each is None where it is not given."""
+    """Adds `recipe`, `lr_policy`, `warmup` and `label_smoothing`; each is None where it is not given."""
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), command)

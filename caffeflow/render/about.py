@@ -60,7 +60,7 @@ def about_solver(resolution: Resolution, name: str, command: str) -> dict[str, A
     purpose = "Solver for" if trains else "Tests by a training of no iteration:"
     lines = [f"{purpose} {titled(resolution)}.", made_by(command)]
     if trains:
-        lines += [f"Recipe: {net.recipe}."]
+        lines += [f"Recipe: {net.recipe}.", *_beside(resolution, name)]
         changed = sorted(name for name in resolution.given if name.startswith("solver."))
         if net.expected:
             lines.append(f"Expected: {_figures(net.expected)}; source: {net.expected.source}.")
@@ -83,6 +83,7 @@ def about_script(resolution: Resolution, script: str, command: str) -> dict[str,
         f"{purpose} {resolution.net.name} with the plain caffe binary: $CAFFE, else caffe on the PATH.",
         made_by(command),
     ]
+    lines += _beside(resolution, task.train_solver) if script == "train.sh" else []
     files = {
         "net": f"{task.train_stage}.prototxt",
         "solver": task.train_solver,
@@ -94,6 +95,26 @@ def about_script(resolution: Resolution, script: str, command: str) -> dict[str,
     out_dir = places.working_dir / places.out_dir
     words["start"] = os.path.relpath(places.working_dir, out_dir) if places.is_relative else ""
     return {"lines": _wrapped(lines)} | {name: word and shlex.quote(word) for name, word in words.items()}
+
+
+def _beside(resolution: Resolution, solver: str) -> list[str]:
+    """Returns what a recipe has beside the solver, which plain Caffe does not do."""
+    recipe = resolution.net.applied
+    if recipe is None or not recipe.options.words:
+        return []
+    return [
+        f"Of the recipe, plain Caffe has no words for {', '.join(recipe.options.words)}; this does it:"
+        f" {train_words(resolution, solver)}"
+    ]
+
+
+def train_words(resolution: Resolution, solver: str) -> str:
+    """Returns the command that trains with the embedded engine."""
+    places, recipe = resolution.places, resolution.net.applied
+    words = ["caffeflow", "train", "--solver", str(places.out_dir / solver)]
+    if recipe is not None and recipe.options.words:
+        words += ["--recipe", recipe.name]
+    return shlex.join(words)
 
 
 def made_by(command: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from caffeflow import resources
 from caffeflow.errors import TemplateError, suggestion
+from caffeflow.recipes.recipe import Recipe
 from caffeflow.render.backbone import Backbone, read_backbone
 from caffeflow.render.tasks import Task, task_named
 from caffeflow.render.variables import Variable, from_toml
@@ -140,6 +141,7 @@ class Net:
         small_input: Defaults for inputs up to `small_input_side` pixels.
         small_input_side: See `small_input`; 0 if there are none.
         backbone: What a detection net's weights begin with; None for other nets.
+        applied: The recipe of a file of its own that is put over the net's; None for the net's alone.
     """
 
     name: str
@@ -161,6 +163,7 @@ class Net:
     small_input: Defaults
     small_input_side: int
     backbone: Backbone | None
+    applied: Recipe | None = None
 
 
 def net_names() -> list[str]:

@@ -131,6 +131,7 @@ def _groups(resolution: Resolution) -> dict[str, Any]:
 def _variables_text(resolution: Resolution, command: str) -> str:
     net = resolution.net
     lines = [f"# {made_by(command)}", "", "[rendered]", f'net = "{net.name}"', f'variant = "{net.variant}"']
+    lines += [f"recipe = {_toml(net.applied.name)}"] if net.applied else []
     for group in _GROUPS:
         lines += ["", f"[{group}]"]
         for name, value in resolution.group(group).items():

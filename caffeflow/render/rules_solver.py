@@ -81,6 +81,8 @@ def _decide_schedule(resolution: Resolution) -> None:
         for field in _SCHEDULE:
             if f"solver.{field}" not in resolution.given:
                 resolution.put(f"solver.{field}", AUTO, "")
+    else:
+        _place_steps(resolution)
     _scale_steps(resolution)
     iterations = resolution["solver.max_iter"]
     customary: dict[str, Any] = dict(_POLICY_DEFAULTS.get(policy, {}))
@@ -98,6 +100,20 @@ def _decide_schedule(resolution: Resolution) -> None:
     ]
     if unused:
         raise TemplateError(f"lr_policy '{policy}' does not read {' or '.join(unused)}; leave it out")
+
+
+def _place_steps(resolution: Resolution) -> None:
+    """Takes the steps of a recipe, which it tells in epochs of its own length, to these iterations."""
+    recipe = resolution.net.applied
+    if recipe is None or not recipe.step_epochs:
+        return
+    share = resolution["solver.max_iter"] / recipe.epochs
+    steps = tuple(max(1, round(epoch * share)) for epoch in recipe.step_epochs)
+    origin = f"recipe {recipe.name}: {', '.join(f'{epoch:g}' for epoch in recipe.step_epochs)} epochs"
+    if resolution["solver.lr_policy"] == "multistep":
+        resolution.fill("solver.stepvalue", steps, origin)
+    elif resolution["solver.lr_policy"] == "step":
+        resolution.fill("solver.stepsize", steps[0], origin)
 
 
 def _recipe_value(resolution: Resolution, name: str) -> Any:

@@ -12,6 +12,7 @@ from caffeflow.errors import DataError, NetError, UsageError
 from caffeflow.render.catalog import Net, find_net
 from caffeflow.render.check import Figures, check
 from caffeflow.render.dataset import Dataset, stand_in
+from caffeflow.render.recipe import find_net_by_recipe
 from caffeflow.render.render import Rendered, render_files, resolve
 from caffeflow.render.resolve import Places, Resolution
 from caffeflow.render.rules_data import record_size
@@ -30,6 +31,7 @@ class Request:
         net: A net's name or alias.
         variant: One of its variants, or None for its first.
         data_dir: A dataset folder, or None for the only one under `data/`.
+        recipe: A recipe's name or file, or None for the net's own.
         assignments: Variable name to text, as given by options and `--set`.
         out_dir: Folder to write, or None for `models/NET`.
         is_relative: Whether paths are written relative to the working folder.
@@ -39,6 +41,7 @@ class Request:
     net: str
     variant: str | None = None
     data_dir: Path | None = None
+    recipe: str | None = None
     assignments: Mapping[str, str]
     out_dir: Path | None = None
     is_relative: bool = False
@@ -105,7 +108,9 @@ def resolve_net(request: Request) -> Resolution:
         DataError: The dataset cannot be read.
         UsageError: There are several datasets and none is named.
     """
-    return resolve_for(find_net(request.net, request.variant), request)
+    if request.recipe is None:
+        return resolve_for(find_net(request.net, request.variant), request)
+    return resolve_for(find_net_by_recipe(request.net, request.variant, request.recipe), request)
 
 
 def resolve_for(net: Net, request: Request) -> Resolution:
@@ -144,7 +149,8 @@ def find_dataset(net: Net, data_dir: Path | None) -> Dataset:
     found = find_datasets(DATA_DIR)
     if len(found) > 1:
         fitting = [path for path in found if read_manifest(path).task == net.task.name]
-        found = fitting or found
+        of_recipe = [path for path in fitting if net.applied and read_manifest(path).name == net.dataset.name]
+        found = of_recipe or fitting or found
     if len(found) > 1:
         names = ", ".join(str(path) for path in found)
         raise UsageError(f"there are {len(found)} datasets: {names}; choose one with --data")

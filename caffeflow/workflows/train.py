@@ -35,6 +35,7 @@ from caffeflow.workflows.preflight import preflight
 from caffeflow.workflows.preflight_findings import Flight
 from caffeflow.workflows.run_folder import RUNS, MetricsTable, RunFolder, read_record, runs_of
 from caffeflow.workflows.train_labels import check_labels, sources_of
+from caffeflow.workflows.train_recipe import with_recipe
 from caffeflow.workflows.train_record import Screen, TrainRecord, columns_of, draw
 from caffeflow.workflows.train_settings import TrainReport, TrainSettings
 from caffeflow.workflows.weights_into_net import check_beginning, load_into
@@ -57,6 +58,8 @@ def train(settings: TrainSettings, screen: Screen) -> TrainReport:
             folder = opened.enter_context(RunFolder(_unfinished_run(settings)))
             folder.read()
             settings = settings.completed_by(folder.record)
+        else:
+            settings = with_recipe(settings, screen)
         settings.check_engine()
         if settings.engine == "caffe":
             from caffeflow.workflows.train_native import train_native
@@ -338,7 +341,7 @@ def _read_nets(settings: TrainSettings) -> _Nets:
     if settings.iterations is not None:
         parameters.max_iter = settings.iterations
     with _located(settings.solver):
-        check_solver(parameters)
+        check_solver(parameters, settings.schedule)
     return _Nets(
         parameters=parameters,
         train=train_net_of(

@@ -19,7 +19,7 @@ Engine = Literal["torch", "caffe"]
 _MODELS: Final = Path("models")
 _RECORDED: Final = (
     "engine", "caffe", "weights", "snapshot", "device", "gpu", "precision", "iterations", "level", "stages",
-    "augmentation", "lr_policy", "warmup", "label_smoothing",
+    "augmentation", "lr_policy", "warmup", "label_smoothing", "recipe",
 )  # fmt: skip
 
 
@@ -42,6 +42,7 @@ class TrainSettings:
         seed: In place of the solver's random_seed.
         level: For the include and exclude rules of the train net.
         stages: Likewise.
+        recipe: A recipe whose options hold where nothing else is given: its name or its file.
         augmentation: How training pictures are changed at random.
         lr_policy: In place of the solver's; `solver` says that its own holds.
         warmup: Iterations until the rate is the policy's.
@@ -63,6 +64,7 @@ class TrainSettings:
     seed: int | None = None
     level: int | None = None
     stages: tuple[str, ...] | None = None
+    recipe: str | None = None
     augmentation: Augmentation | None = None
     lr_policy: Literal["cosine", "solver"] | None = None
     warmup: int | None = None
@@ -82,6 +84,8 @@ class TrainSettings:
         if self.resume and (self.weights or self.snapshot):
             other = "--weights" if self.weights else "--snapshot"
             raise UsageError(f"--resume goes on with what its run had, so it takes no {other}")
+        if self.resume and self.recipe:
+            raise UsageError("--resume goes on with the options that its run had, so it takes no --recipe")
 
     def check_engine(self) -> None:
         """Looks for options that the engine does not have; after the record of an earlier run was added.
@@ -95,6 +99,7 @@ class TrainSettings:
             return
         if self.precision == "bf16":
             raise UsageError("the real caffe computes in fp32 only; --precision bf16 needs --engine torch")
+        self._check_for_caffe()
         if self.augmentation is not None:
             options = self.augmentation.options
             raise UsageError(
@@ -102,7 +107,6 @@ class TrainSettings:
                 " real caffe write changed copies into the dataset: caffeflow prepare …"
                 f" {options} --augment-copies N"
             )
-        self._check_for_caffe()
         if self.level is not None or self.stages is not None:
             raise UsageError(
                 "--level and --stage are for --engine torch; for the real caffe write train_state { … } into"
@@ -118,6 +122,11 @@ class TrainSettings:
 
     def _check_for_caffe(self) -> None:
         """Looks for what the real caffe's files have no words for."""
+        if self.recipe is not None:
+            raise UsageError(
+                f"--recipe {self.recipe}: Caffe has no words for what it says beside the solver, so it needs"
+                " --engine torch; leave it out: the real caffe trains by the solver that render --recipe wrote"
+            )
         if self.schedule.policy is not None:
             raise UsageError(
                 "--lr-policy cosine: Caffe's solvers have no such policy, so it needs --engine torch; for the"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 from caffeflow.cli import console, options, template_options
 
 if TYPE_CHECKING:
+    from caffeflow.recipes.recipe import Recipe
     from caffeflow.workflows.render import Report, Request
 
 # Option (as Click names its value) to variable.
@@ -42,6 +44,7 @@ _SHOWN = 12  # new layers that are named
 @click.option("--list", "list_nets", is_flag=True, help="List the nets, as does no NET at all.")
 @click.option("--show", is_flag=True, help="Print the net's variables.")
 @click.option("--variant", metavar="NAME", help="Variant of the net.")
+@click.option("--recipe", metavar="NAME", help="Recipe of a published accuracy (see --list), or FILE.toml.")
 @click.option(
     "--data", "data_dir", type=options.FOLDER, help="Dataset folder [default: the only one in data/]."
 )
@@ -78,6 +81,7 @@ def command(
     list_nets: bool,
     show: bool,
     variant: str | None,
+    recipe: str | None,
     data_dir: Path | None,
     gpu: bool | None,
     bn: bool | None,
@@ -99,6 +103,7 @@ def command(
         net=net,
         variant=variant,
         data_dir=data_dir,
+        recipe=recipe,
         assignments=template_options.assigned(
             settings | {"bn": None if bn is None else str(bn)}, assignments, variables=_VARIABLES, gpu=gpu
         ),
@@ -114,17 +119,36 @@ def command(
 
 def _print_nets(as_json: bool) -> None:
     from caffeflow.render.catalog import find_net, net_names
+    from caffeflow.render.recipe import recipes_of
 
     nets = [find_net(name) for name in net_names()]
     if as_json:
-        console.json([{"name": net.name, "title": net.title, "variants": list(net.variants)} for net in nets])
+        console.json(
+            [
+                {
+                    "name": net.name,
+                    "title": net.title,
+                    "variants": list(net.variants),
+                    "recipes": {
+                        recipe.name: asdict(recipe.expected) if recipe.expected else None
+                        for recipe in recipes_of(net.name)
+                    },
+                }
+                for net in nets
+            ]
+        )
         return
     from rich.table import Table
 
-    table = Table("net", "what", "variants", box=None)
+    table = Table("net", "what", "variants", "recipes, and the accuracies they are for", box=None)
     for net in nets:
-        table.add_row(net.name, net.title, ", ".join(net.variants))
+        known = "\n".join(_recipe_words(recipe) for recipe in recipes_of(net.name))
+        table.add_row(net.name, net.title, ", ".join(net.variants), known)
     console.result(table)
+
+
+def _recipe_words(recipe: Recipe) -> str:
+    return f"{recipe.name}: {recipe.expected.words}" if recipe.expected else recipe.name
 
 
 def _print_variables(request: Request, as_json: bool) -> None:
@@ -159,6 +183,8 @@ def _print_variables(request: Request, as_json: bool) -> None:
 
 
 def _print_report(report: Report, is_dry_run: bool, as_json: bool) -> None:
+    from caffeflow.render.about import train_words
+
     resolution, net = report.resolution, report.resolution.net
     for note in resolution.notes:
         console.note(f"note: {note}")
@@ -168,6 +194,7 @@ def _print_report(report: Report, is_dry_run: bool, as_json: bool) -> None:
             {
                 "net": net.name,
                 "variant": net.variant,
+                "recipe": net.applied.name if net.applied else None,
                 "out": str(report.out_dir),
                 "files": files,
                 "params": report.figures.params,
@@ -196,7 +223,7 @@ def _print_report(report: Report, is_dry_run: bool, as_json: bool) -> None:
         f"{name}: input {resolution['net.channels']}x{height}x{width}, {classes},"
         f" {figures.params / 1e6:.3g} M parameters, {figures.macs / 1e9:.3g} G multiply-accumulates\n"
         f"wrote {report.out_dir}: {', '.join(path.name for path in report.paths)}\n"
-        f"next: caffeflow train --solver {report.out_dir / net.task.train_solver}"
+        f"next: {train_words(resolution, net.task.train_solver)}"
     )
 
 
