@@ -36,6 +36,7 @@ UNITS: Final = _TRIES_FROM + _TRIES * _DRAWS_PER_TRY
 _MOST_ASPECT: Final = 4 / 3
 _PADDING: Final = 8  # pictures no larger than the crop get an eighth of it around them: 4 pixels at 32
 _AVERAGED_FROM: Final = 2  # bilinear pixels skip what lies between them when sides shrink more than this
+_MOST_AVERAGED: Final = 4  # channels, of OpenCV
 _LUMA: Final = np.array([0.114, 0.587, 0.299])  # of B, G, R
 _ORDERS: Final = tuple(permutations((_BRIGHTNESS, _CONTRAST, _SATURATION)))
 
@@ -182,7 +183,8 @@ def _between(bounds: tuple[float, float], unit: float) -> float:
 def show(picture: Pixels, window: Window, wanted: Size) -> Pixels:
     """Returns what a window shows of (H, W[, C]) at the wanted size; beyond the picture it is black.
 
-    Bilinear, and where both sides shrink more than twofold the mean over the area that a pixel stands for.
+    Bilinear; where both sides shrink more than twofold, and there are up to four channels, the mean over the
+    area that a pixel stands for.
     """
     height, width = picture.shape[:2]
     top, left = max(window.top, 0), max(window.left, 0)
@@ -195,7 +197,8 @@ def show(picture: Pixels, window: Window, wanted: Size) -> Pixels:
     if part.shape[:2] == wanted:
         return cast("Pixels", part)
     shrinking = min(window.height / wanted[0], window.width / wanted[1])
-    interpolation: images.Interpolation = "AREA" if shrinking > _AVERAGED_FROM else "LINEAR"
+    is_averaged = shrinking > _AVERAGED_FROM and part[0, 0].size <= _MOST_AVERAGED
+    interpolation: images.Interpolation = "AREA" if is_averaged else "LINEAR"
     return cast("Pixels", images.resize(cast("Image", part), *wanted, interpolation))
 
 
