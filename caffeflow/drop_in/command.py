@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from caffeflow.proto.caffe_pb2 import LayerParameter
 
 _ABORTED: Final = 134
+_EXTRAS: Final = {"torch": "torch", "h5py": "formats"}  # what may be missing, and which extra installs it
 _CAFFE_VERSION: Final = "1.0.0"
 
 Action = Callable[[CommandLine, Log], None]
@@ -80,9 +81,11 @@ def _act(name: str, line: CommandLine, log: Log) -> int:
         log.fatal(text if text.startswith("Check failed") else f"Check failed: {text}")
         return _ABORTED
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "torch":
+        name = (error.name or "").partition(".")[0]
+        if name not in _EXTRAS:
             raise
-        log.fatal("Check failed: this needs torch, which is not installed: pip install 'caffeflow[torch]'")
+        how = f"pip install 'caffeflow[{_EXTRAS[name]}]'"
+        log.fatal(f"Check failed: this needs {name}, which is not installed: {how}")
         return _ABORTED
     return 0
 

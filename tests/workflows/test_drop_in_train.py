@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,7 +90,8 @@ def test_weights_are_a_list_and_the_later_ones_count(
     train(capsys)
     lines = train(capsys, "--weights", "initial.caffemodel, lenet_iter_5.caffemodel", solver="still.prototxt")
     assert [line for line in lines if line.startswith("Finetuning")] == [
-        "Finetuning from initial.caffemodel", "Finetuning from lenet_iter_5.caffemodel",
+        "Finetuning from initial.caffemodel",
+        "Finetuning from lenet_iter_5.caffemodel",
     ] * 2  # fmt: skip - once for the train net, once for the test net
     for kept, expected in zip(
         read_caffemodel("lenet_iter_0.caffemodel"), read_caffemodel("lenet_iter_5.caffemodel"), strict=True
@@ -126,6 +128,41 @@ def test_a_snapshot_is_gone_on_from(project: Path, capsys: pytest.CaptureFixture
     ]  # fmt: skip
     assert "Iteration 5, Testing net (#0)" in lines
     assert "Iteration 0, Testing net (#0)" not in lines
+
+
+def test_snapshots_in_hdf5_have_caffes_names_and_lines(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "solver.prototxt").write_text(SOLVER + "snapshot_format: HDF5")
+    before = listed(project)
+    lines = train(capsys)
+    assert listed(project) - before == {f"{name}.h5" for name in SNAPSHOTS}
+    assert [line for line in lines if line.startswith("Snapshotting")][:2] == [
+        "Snapshotting to HDF5 file lenet_iter_5.caffemodel.h5",
+        "Snapshotting solver state to HDF5 file lenet_iter_5.solverstate.h5",
+    ]
+    lines = train(capsys, "--snapshot=lenet_iter_5.solverstate.h5")
+    start = lines.index("Solver scaffolding done.")
+    assert lines[start + 1 : start + 3] == [
+        "Resuming from lenet_iter_5.solverstate.h5", "Starting Optimization",
+    ]  # fmt: skip
+    assert "Iteration 5, Testing net (#0)" in lines
+    lines = train(capsys, "-weights=lenet_iter_10.caffemodel.h5")
+    assert "Finetuning from lenet_iter_10.caffemodel.h5" in lines
+
+
+def test_without_h5py_nothing_is_begun(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "solver.prototxt").write_text(SOLVER + "snapshot_format: HDF5")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    before = listed(project)
+    assert run(["train", "-solver=solver.prototxt"], {}) == 134
+    err = capsys.readouterr().err
+    assert "this needs h5py, which is not installed: pip install 'caffeflow[formats]'" in err
+    assert "Traceback" not in err
+    assert "Starting Optimization" not in err
+    assert listed(project) == before
 
 
 def test_level_and_stage_choose_layers_of_the_train_net_only(

@@ -35,7 +35,7 @@ DONE = "I1120 10:00:02.000000  77 solver.cpp:317] Optimization Done."
 STOPPED = "I1120 10:00:02.000000  77 solver.cpp:295] Optimization stopped early."
 
 
-def program(last: str, *, snapshot: int = 6, code: int = 0) -> Path:
+def program(last: str, *, snapshot: int = 6, code: int = 0, ending: str = "") -> Path:
     """Writes a program that answers for its layer types, logs a training and leaves a snapshot."""
     path = Path("caffe").resolve()
     Path("training.log").write_text(f"{LOG}{last}\n")
@@ -45,7 +45,7 @@ def program(last: str, *, snapshot: int = 6, code: int = 0) -> Path:
         'echo "$@" >> arguments.txt\n'
         "cat training.log >&2\n"
         'prefix=$(sed -n \'s/^snapshot_prefix: "\\(.*\\)"/\\1/p\' "${2#-solver=}")\n'
-        f'touch "${{prefix}}_iter_{snapshot}.solverstate" "${{prefix}}_iter_{snapshot}.caffemodel"\n'
+        f'for kind in solverstate caffemodel; do touch "${{prefix}}_iter_{snapshot}.$kind{ending}"; done\n'
         f"exit {code}\n"
     )
     path.chmod(0o755)
@@ -90,6 +90,16 @@ def test_a_stopped_run_goes_on_from_its_newest_state() -> None:
     assert Path("arguments.txt").read_text().splitlines()[-1].endswith(f"-snapshot={state}")
     with (report.run_dir / "metrics.csv").open() as lines:
         assert len(list(csv.DictReader(lines))) == 6
+
+
+def test_a_run_with_hdf5_snapshots_goes_on_too() -> None:
+    project = Project(FIELDS + " snapshot_format: HDF5")
+    project.train(engine="caffe", caffe=program(STOPPED, snapshot=10, ending=".h5"))
+    program(DONE, snapshot=30, ending=".h5")
+    report = project.train(resume=True)
+    assert report.weights == Path("runs/tiny-001/snapshots/tiny_iter_30.caffemodel.h5")
+    last = Path("arguments.txt").read_text().splitlines()[-1]
+    assert last.endswith("-snapshot=runs/tiny-001/snapshots/tiny_iter_10.solverstate.h5")
 
 
 def test_device_cpu_is_put_into_the_solver() -> None:

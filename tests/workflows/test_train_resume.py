@@ -16,6 +16,7 @@ import pytest
 
 from caffeflow.errors import CheckError, DataError, NetError, UsageError, WeightsError
 from caffeflow.workflows.run_folder import read_record
+from tests.support.solved import Apart, Solved
 from tests.support.training_project import FIELDS, Project, runs
 
 LAST = "snapshots/tiny_iter_30"
@@ -103,6 +104,21 @@ def test_a_killed_run_goes_on_from_its_last_complete_snapshot(unbroken: Path, se
     assert read_record(Path("runs/tiny-001"))["state"] == "running"
     report = project.train(resume=True)
     assert final_bytes(report.run_dir) == final_bytes(unbroken)
+    assert figures(report.run_dir) == figures(unbroken)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "seen", ["tiny_iter_5.caffemodel.h5", "tiny_iter_10.resume.h5.json", "tiny_iter_20.solverstate.h5"]
+)
+def test_a_killed_run_goes_on_from_its_last_complete_hdf5_snapshot(unbroken: Path, seen: str) -> None:
+    project = Project(FIELDS + " snapshot_format: HDF5")
+    killed(lambda: Path(f"runs/tiny-001/snapshots/{seen}").exists())
+    report = project.train(resume=True)
+    assert report.weights == Path(f"runs/tiny-001/{LAST}.caffemodel.h5")
+    assert Solved.read(report.weights, report.run_dir / f"{LAST}.solverstate.h5").apart_from(
+        Solved.read(unbroken / f"{LAST}.caffemodel", unbroken / f"{LAST}.solverstate")
+    ) == Apart(weights=0, history=0)
     assert figures(report.run_dir) == figures(unbroken)
 
 

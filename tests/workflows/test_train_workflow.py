@@ -6,12 +6,14 @@ import csv
 import errno
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from caffeflow.cli.main import run
 from caffeflow.errors import CaffeflowError, CheckError, DataError, NetError, UsageError, WeightsError
 from caffeflow.proto.binary import read_caffemodel, write_caffemodel
 from caffeflow.report.log import read_log
@@ -156,6 +158,17 @@ def test_what_is_wrong_is_said_before_a_folder_is_made(
     project = Project(fields)
     with pytest.raises(error, match=words):
         project.train()
+    assert runs() == []
+
+
+def test_without_h5py_there_are_no_snapshots_in_hdf5(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project("max_iter: 3 snapshot_format: HDF5")
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    assert run(["train", "--solver", str(project.solver)]) == 2
+    said = "this needs h5py, which is not installed: pip install 'caffeflow[formats]'"
+    assert [line for line in capsys.readouterr().err.splitlines() if "h5py" in line] == [f"error: {said}"]
     assert runs() == []
 
 

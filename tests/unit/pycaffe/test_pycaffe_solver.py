@@ -90,14 +90,16 @@ def test_nets_outlive_their_solver(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert all(np.isfinite(net.forward()["loss"]) for net in nets)
 
 
-def test_a_snapshot_is_gone_on_from(solver: caffe.SGDSolver, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "ending"), [("BINARYPROTO", ""), ("HDF5", ".h5")])
+def test_a_snapshot_is_gone_on_from(tmp_path: Path, solver: caffe.SGDSolver, form: str, ending: str) -> None:
+    solver.param.snapshot_format = caffe.proto.caffe_pb2.SolverParameter.SnapshotFormat.Value(form)
     solver.step(3)
     solver.snapshot()
-    assert (tmp_path / "made_iter_3.caffemodel").is_file()
+    assert (tmp_path / f"made_iter_3.caffemodel{ending}").is_file()
     solver.step(2)
     again = caffe.SGDSolver(str(tmp_path / "solver.prototxt"))
     fill(again)
-    again.restore("made_iter_3.solverstate")
+    again.restore(f"made_iter_3.solverstate{ending}")
     assert again.iter == 3
     again.step(2)
     assert weights(again) == weights(solver)
