@@ -257,12 +257,12 @@ def test_test_sh_takes_the_newest_snapshot_and_sees_each_image_once(digits: Path
     missing = run_script(folder / "test.sh", CAFFE=caffe)
     assert missing.returncode == 1
     assert "no weights" in missing.stderr
-    for age, name in ((20, "lenet_iter_10"), (10, "lenet_iter_5")):
-        weights = folder / "snapshots" / f"{name}.caffemodel"
+    for age, name in ((20, "lenet_iter_10.caffemodel"), (10, "lenet_iter_5.caffemodel.h5")):
+        weights = folder / "snapshots" / name
         weights.write_bytes(b"")
         os.utime(weights, (1e9 - age, 1e9 - age))
     expected = ["/", "test", f"--model={folder}/train_val.prototxt"]
-    newest = f"--weights={folder}/snapshots/lenet_iter_5.caffemodel"
+    newest = f"--weights={folder}/snapshots/lenet_iter_5.caffemodel.h5"
     assert run_script(folder / "test.sh", CAFFE=caffe).stdout.splitlines() == [
         *expected,
         newest,

@@ -22,7 +22,9 @@ from caffeflow.cli.recipe_options import recipe_options
 @click.option("--caffe", type=options.ANY_PATH, help="The real caffe, or its tree, for --engine caffe.")
 @click.option("--weights", metavar="FILE[,FILE]", help="Caffemodels to begin from, matched by layer name.")
 @click.option(
-    "--snapshot", metavar="FILE", help="A .solverstate to go on from; data start over, as in Caffe."
+    "--snapshot",
+    metavar="FILE",
+    help="A .solverstate (or .solverstate.h5) to go on from; data start over, as in Caffe.",
 )
 @click.option("--resume", is_flag=True, help="Go on with the newest unfinished run as if it never stopped.")
 @options.out("The run folder [default: the next runs/NAME-NNN].")
