@@ -153,7 +153,7 @@ def softmax_with_loss(draw: Draw) -> Configuration:
     """Draws a SoftmaxWithLoss over any axis."""
     layer = LayerParameter()
     shape, axis, ignored, labels = _scores_and_labels(draw, layer.softmax_param)
-    if draw.chance(0.2):
+    if draw.chance(0.4):
         layer.softmax_param.engine = 1  # CAFFE
     if ignored is not None:
         layer.loss_param.ignore_label = ignored

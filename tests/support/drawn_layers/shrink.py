@@ -58,18 +58,25 @@ def smaller(configuration: Configuration) -> Iterator[Configuration]:
 
 def _without_a_field(layer: LayerParameter) -> Iterator[LayerParameter]:
     for path in _paths(layer):
-        made = LayerParameter()
-        made.CopyFrom(layer)
-        *outer, name = path
-        message: Message = made
-        for step in outer:
-            message = getattr(message, step)
-        values = getattr(message, name)
-        if isinstance(values, MutableSequence) and len(values) > 1:
-            del values[-1]
-        else:
-            message.ClearField(name)
+        made, message, name = _copied(layer, path)
+        message.ClearField(name)
         yield made
+        values = getattr(_copied(layer, path)[1], name)
+        if isinstance(values, MutableSequence):
+            for kept in range(1, len(values)):
+                made, message, name = _copied(layer, path)
+                del getattr(message, name)[kept:]
+                yield made
+
+
+def _copied(layer: LayerParameter, path: tuple[str, ...]) -> tuple[LayerParameter, Message, str]:
+    """Returns a copy, the message in it that a path leads to, and the path's last name."""
+    made = LayerParameter()
+    made.CopyFrom(layer)
+    message: Message = made
+    for step in path[:-1]:
+        message = getattr(message, step)
+    return made, message, path[-1]
 
 
 def _paths(message: Message, outer: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

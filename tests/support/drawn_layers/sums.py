@@ -32,7 +32,7 @@ def _window(draw: Draw, param: ConvolutionParameter, spatial: int) -> tuple[list
     dilation = [draw.one_of(1, 1, 2) for _ in range(spatial)]
     style = draw.one_of("once", "each", "h_w") if spatial == 2 else draw.one_of("once", "each")
     if style == "once":
-        kernel, stride, pad, dilation = ([each[0]] * spatial for each in (kernel, stride, pad, dilation))
+        kernel, stride, pad, dilation = (each[:1] * spatial for each in (kernel, stride, pad, dilation))
     if style == "h_w":
         param.kernel_h, param.kernel_w = kernel
         param.stride_h, param.stride_w = stride
@@ -62,7 +62,7 @@ def _maps(draw: Draw, param: ConvolutionParameter, *, groups: int, least: list[i
 def _convolution(draw: Draw, *, transposed: bool) -> Configuration:
     layer = LayerParameter()
     param = layer.convolution_param
-    reach, pad = _window(draw, param, draw.one_of(1, 2, 2, 2, 3))
+    reach, pad = _window(draw, param, draw.one_of(0, 1, 2, 2, 2, 2, 3, 3))
     groups = draw.one_of(1, 1, 2, 3)
     if groups > 1 or draw.chance(0.1):
         param.group = groups
@@ -92,12 +92,12 @@ def _convolution(draw: Draw, *, transposed: bool) -> Configuration:
 
 
 def convolution(draw: Draw) -> Configuration:
-    """Draws a Convolution of one to three spatial axes."""
+    """Draws a Convolution of up to three spatial axes."""
     return _convolution(draw, transposed=False)
 
 
 def deconvolution(draw: Draw) -> Configuration:
-    """Draws a Deconvolution of one to three spatial axes."""
+    """Draws a Deconvolution of up to three spatial axes."""
     return _convolution(draw, transposed=True)
 
 
