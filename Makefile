@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-detection test test-quick test-native test-build fidelity lint types bench docs schema clean
+.PHONY: help setup demo demo-detection test test-quick fuzz test-native test-build fidelity lint types bench docs schema clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(READY)  ## run all tests that need no real Caffe
 
 test-quick: $(READY)  ## run the tests that take under ten seconds each
 	$(BIN)/python -m pytest -q -m "not slow and not native and not build and not gpu"
+
+fuzz: $(READY)  ## fuzz the readers of files and the graph builder; MINUTES=10 of all targets together
+	$(BIN)/python -m tests.support.fuzz.run --minutes $(or $(MINUTES),10)
 
 test-native: $(READY)  ## set up the real Caffe once (Debian 11's package), and compare with it
 	$(BIN)/python -m tests.native.setup_caffe
