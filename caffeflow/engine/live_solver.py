@@ -111,6 +111,7 @@ class LiveSolver:
         Raises:
             NonFiniteLossError: The loss is no number; nothing was updated with it.
         """
+        self._solver.smoothed.clear()  # Caffe: each Step begins a new window (solver.cpp)
         self._run.advance(count)
 
     def solve(self) -> None:
@@ -119,6 +120,7 @@ class LiveSolver:
         Raises:
             NonFiniteLossError: The loss is no number; nothing was updated with it.
         """
+        self._solver.smoothed.clear()
         self._run.solve()
 
     def apply_update(self) -> None:

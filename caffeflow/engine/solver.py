@@ -81,6 +81,11 @@ class SmoothedLoss:
         self.value = float(mean)
         return self.value
 
+    def clear(self) -> None:
+        """Forgets all losses."""
+        self._window.clear()
+        self._next, self.value = 0, 0.0
+
     def state(self) -> dict[str, Any]:
         """Returns what `restore` needs, as plain values."""
         return {"window": list(self._window), "next": self._next, "value": self.value}

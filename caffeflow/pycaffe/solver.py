@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
+from caffeflow.engine import lines
 from caffeflow.engine.live_solver import LiveSolver
 from caffeflow.engine.python_layers import allowed
 from caffeflow.proto.caffe_pb2 import SolverParameter
@@ -36,6 +37,7 @@ class Solver:
     Raises:
         NetError: The solver, or one of its nets, is one that Caffe would refuse or that cannot run here.
         DataError: A source that cannot be read.
+        WeightsError: The solver's weights are missing, or do not fit.
     """
 
     type: ClassVar[str] = ""
@@ -51,6 +53,10 @@ class Solver:
             self._live = LiveSolver(self.param, train, tests, seed=seed, on_line=mode.show)
         self.net = Net.of(self._live.net)
         self.test_nets = [Net.of(live) for live in self._live.test_nets]
+        for name in weights_of(self.param):
+            mode.show(lines.finetuning(name))
+            for net in (self.net, *self.test_nets):
+                net.copy_from(name)
 
     @property
     def iter(self) -> int:
@@ -127,6 +133,11 @@ class AdamSolver(Solver):
     """Adam."""
 
     type = "Adam"
+
+
+def weights_of(parameters: SolverParameter) -> list[str]:
+    """Returns the caffemodels that a solver begins with, in the order in which they are copied."""
+    return [name.strip() for entry in parameters.weights for name in entry.split(",") if name.strip()]
 
 
 _SOLVERS = (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)

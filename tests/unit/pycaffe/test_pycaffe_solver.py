@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from caffeflow import pycaffe as caffe
-from caffeflow.errors import CheckError, NetError
+from caffeflow.errors import CheckError, NetError, WeightsError
 from tests.support.pycaffe_nets import write_solver
 
 
@@ -103,6 +104,42 @@ def test_a_snapshot_is_gone_on_from(tmp_path: Path, solver: caffe.SGDSolver, for
     assert again.iter == 3
     again.step(2)
     assert weights(again) == weights(solver)
+
+
+def test_a_solver_begins_with_the_weights_that_it_names(solver: caffe.SGDSolver, tmp_path: Path) -> None:
+    solver.step(2)
+    solver.net.save("first.caffemodel")
+    solver.step(2)
+    solver.net.save("second.caffemodel")
+    path = tmp_path / "solver.prototxt"
+    path.write_text(path.read_text() + ' weights: "first.caffemodel, second.caffemodel"')
+    assert weights(caffe.SGDSolver(str(path))) == weights(solver)
+    path.write_text(path.read_text() + ' weights: "gone.caffemodel"')
+    with pytest.raises(WeightsError, match=r"gone\.caffemodel"):
+        caffe.SGDSolver(str(path))
+
+
+def test_each_step_begins_to_smooth_anew(
+    solver: caffe.SGDSolver, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(path: str, counts: list[int]) -> list[float]:
+        caffe.set_random_seed(3)
+        made = caffe.SGDSolver(path)
+        fill(made)
+        capsys.readouterr()
+        for count in counts:
+            made.step(count)
+        return [float(loss) for loss in re.findall(r"\] Iteration .*, loss = (\S+)", capsys.readouterr().err)]
+
+    plain = Path("solver.prototxt").read_text().replace("display: 2", "display: 1")
+    Path("plain.prototxt").write_text(plain)
+    Path("shown.prototxt").write_text(f"{plain} average_loss: 3")
+    monkeypatch.setenv("GLOG_minloglevel", "0")
+    losses = shown("plain.prototxt", [4])
+    smoothed = shown("shown.prototxt", [2, 2])
+    assert smoothed == pytest.approx(
+        [losses[0], (losses[0] + losses[1]) / 2, losses[2], (losses[2] + losses[3]) / 2], rel=1e-5
+    )
 
 
 def test_the_class_decides_the_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
