@@ -166,4 +166,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+    if not isinstance(value, list):
+        return str(value)
+    is_size = all(isinstance(each, int) for each in value)
+    return ("x" if is_size else " ").join(map(str, value))

@@ -23,9 +23,14 @@ TOUCHES = frozenset(
 
 
 def settings_for(kind: str) -> dict[str, object]:
-    """Returns the settings of a kind of dataset: a backend, or `boxes`."""
-    backend = "lmdb" if kind == "boxes" else kind
-    return {"backend": backend, "resize": (7, 5), "encode": "png", "workers": 2}
+    """Returns the settings of a kind of dataset: a backend, `boxes`, or `copies`."""
+    from caffeflow.augmentation import Augmentation
+
+    backend = "imagedata" if kind == "imagedata" else "lmdb"
+    settings = {"backend": backend, "resize": (7, 5), "encode": "png", "workers": 2}
+    if kind == "copies":
+        settings |= {"augmentation": Augmentation(augment="inception", color_jitter=0.4), "augment_copies": 1}
+    return settings
 
 
 def listing_for(kind: str, images: Path) -> Listing:

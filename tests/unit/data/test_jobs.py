@@ -45,7 +45,9 @@ ANNOTATIONS = st.builds(
     image_id=st.sampled_from(["", "139"]),
 )
 JOBS = st.one_of(
-    st.builds(Job, name=NAMES, label=st.integers(0, 2**31 - 1), location=LOCATIONS),
+    st.builds(
+        Job, name=NAMES, label=st.integers(0, 2**31 - 1), location=LOCATIONS, copy=st.sampled_from([0, 1, 12])
+    ),
     st.builds(Job, name=NAMES, label=st.just(NO_LABEL), location=LOCATIONS, annotation=ANNOTATIONS),
 )
 
