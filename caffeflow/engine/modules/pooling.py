@@ -17,6 +17,7 @@ from torch import Tensor
 from caffeflow.engine.modules.registry import LayerModule, Setup, at_least_single, module
 from caffeflow.layers.params import Pair
 from caffeflow.layers.pooling import PoolingParams, shapes
+from caffeflow.layers.spec import Shape
 
 _LOWEST: Final = torch.finfo(torch.float32).min
 """Caffe's -FLT_MAX: the maximum over a window with nothing in it."""
@@ -31,37 +32,31 @@ class Pooling(LayerModule):
         self.params: PoolingParams = setup.params
         self.generator = setup.generator
         self.draws = setup.is_training
+        self.windows = Windows.over(self.params, setup.bottoms[0])
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Returns the pooled planes, and the places of the maxima where they are a top."""
-        tops = pool(self.params, x, draws=self.draws, generator=self.generator)
+        is_known = x.shape[2:] == self.windows.size
+        windows = self.windows if is_known else Windows.over(self.params, x.shape)
+        tops = pool(self.params, x, windows, draws=self.draws, generator=self.generator)
         return tops[0] if len(tops) == 1 else tops
 
 
 def pool(
-    params: PoolingParams, x: Tensor, *, draws: bool, generator: torch.Generator | None
+    params: PoolingParams, x: Tensor, windows: Windows, *, draws: bool, generator: torch.Generator | None
 ) -> tuple[Tensor, ...]:
     """Returns the pooled planes, and the places of the maxima where they are a top.
 
     Args:
         params: The pooling.
         x: The planes.
+        windows: Where its windows lie over planes of that size.
         draws: STOCHASTIC pooling draws, as in TRAIN; otherwise it weighs.
         generator: Where it draws from; None: torch's default for the device.
     """
     # x: (N, C, H, W) -> (N, C, OH, OW)
     if params.method == "AVE" and params.kernel is None:
         return (x.mean(dim=(2, 3), keepdim=True),)
-    bottom = tuple(x.shape)
-    (_, _, *out), *_ = shapes(params, [bottom])
-    windows = _Windows(
-        size=(bottom[2], bottom[3]),
-        out=(out[0], out[1]),
-        kernel=params.window(bottom),
-        stride=params.stride,
-        pad=params.pad,
-        round_up=params.round_up,
-    )
     if params.method == "STOCHASTIC":
         return (windows.drawn(x, generator) if draws else windows.weighed(x),)
     if params.method == "AVE":
@@ -70,7 +65,7 @@ def pool(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Windows:
+class Windows:
     """The windows over planes of one size; every pair is (along h, along w)."""
 
     size: Pair
@@ -80,21 +75,37 @@ class _Windows:
     pad: Pair
     round_up: bool
 
+    @classmethod
+    def over(cls, params: PoolingParams, bottom: Shape) -> Windows:
+        """Returns the windows that a pooling lays over planes of a shape."""
+        (_, _, *out), *_ = shapes(params, [tuple(bottom)])
+        return cls(
+            size=(bottom[2], bottom[3]),
+            out=(out[0], out[1]),
+            kernel=params.window(bottom),
+            stride=params.stride,
+            pad=params.pad,
+            round_up=params.round_up,
+        )
+
     def _axes(self) -> Iterator[tuple[int, int, int, int, int]]:
         return zip(self.size, self.out, self.kernel, self.stride, self.pad, strict=True)
 
     def maxima(self, x: Tensor) -> Tensor:
+        """Returns the largest value of each window."""
         if self._torch_agrees():
             return F.max_pool2d(x, self.kernel, self.stride, self.pad, ceil_mode=self.round_up)
         return F.max_pool2d(self._padded(x, _LOWEST), self.kernel, self.stride)
 
     def averages(self, x: Tensor) -> Tensor:
+        """Returns the average of each window, padding counted."""
         if self._torch_agrees():
             return F.avg_pool2d(x, self.kernel, self.stride, self.pad, ceil_mode=self.round_up)
         total = F.avg_pool2d(self._padded(x, 0.0), self.kernel, self.stride, divisor_override=1)
         return total / self._areas(x)
 
     def maxima_and_places(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the largest value of each window, and its place in the plane."""
         padded = self._padded(x, _LOWEST)
         largest, index = F.max_pool2d(padded, self.kernel, self.stride, return_indices=True)
         row = index // padded.shape[3] - self.pad[0]
