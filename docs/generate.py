@@ -11,6 +11,7 @@ import click
 from caffeflow import errors, resources
 from caffeflow.cli.main import COMMANDS, cli
 from caffeflow.native.reference import patches_page
+from caffeflow.render.recipe_page import recipes_page
 from caffeflow.render.reference import nets_page, readme_with_macros
 from caffeflow.report.layer_page import layers_page
 
@@ -78,6 +79,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     DOCS / "layers.md": layers_page,
     DOCS / "nets.md": nets_page,
     DOCS / "patches.md": patches_page,
+    DOCS / "recipes.md": recipes_page,
     _readme(): lambda: readme_with_macros(_readme().read_text()),
 }
 

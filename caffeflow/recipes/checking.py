@@ -46,7 +46,7 @@ _PERCENT: Final[Rule] = _within(0, 100)
 KEYS: Final[Mapping[str, Rule]] = {
     "net": _TEXT, "net_name": _TEXT, "variant": _TEXT, "dataset": _one_of("imagenet", "cifar10", "cifar100"),
     "epochs": _POSITIVE, "step_epochs": (_is_rising, "a list of rising numbers above 0"),
-    "source": _TEXT, "differs": _TEXTS, "expected": _TABLE, "variables": _TABLE, "train": _TABLE,
+    "source": _TEXT, "notes": _TEXTS, "expected": _TABLE, "variables": _TABLE, "train": _TABLE,
 }  # fmt: skip
 EXPECTED: Final[Mapping[str, Rule]] = {
     "top1": _PERCENT, "top5": _PERCENT, "data": _TEXT, "source": _TEXT, "of": _TEXT,

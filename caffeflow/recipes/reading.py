@@ -37,7 +37,7 @@ def read_recipe(path: Path, *, name: str) -> Recipe:
         epochs=epochs,
         step_epochs=steps,
         source=facts["source"],
-        differs=tuple(facts.get("differs", ())),
+        notes=tuple(facts.get("notes", ())),
         expected=_expected(facts.table("expected", EXPECTED)) if "expected" in facts.values else None,
         variables={
             f"{group}.{key}": value

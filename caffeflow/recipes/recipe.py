@@ -96,7 +96,7 @@ class Recipe:
         epochs: Passes over the training images.
         step_epochs: After how many the rate steps; for lr_policy step the distance of two steps.
         source: Where its numbers come from.
-        differs: Where it is not as its source, a sentence each.
+        notes: What is not as there, and what else is to be known, a sentence each.
         expected: The published result, if one is known.
         variables: Full name of a variable to its value, as the file has it.
         options: What training takes beside the solver.
@@ -111,7 +111,7 @@ class Recipe:
     epochs: float
     step_epochs: tuple[float, ...] = ()
     source: str
-    differs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     expected: Result | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
     options: TrainOptions = TrainOptions()

@@ -59,7 +59,7 @@ def with_recipe(net: Net, recipe: Recipe) -> Net:
     is_own = net.variant in ("", recipe.variant or net.variant)
     return replace(
         net,
-        recipe="; ".join([recipe.source, *recipe.differs]),
+        recipe="; ".join([recipe.source, *recipe.notes]),
         expected=_expected(recipe.expected) if recipe.expected and is_own else None,
         dataset=RecipeDataset(**asdict(recipe.data)),
         variables=tuple(

@@ -125,7 +125,8 @@ class TrainSettings:
         if self.recipe is not None:
             raise UsageError(
                 f"--recipe {self.recipe}: Caffe has no words for what it says beside the solver, so it needs"
-                " --engine torch; leave it out: the real caffe trains by the solver that render --recipe wrote"
+                " --engine torch; leave it out: what render --recipe wrote into the solver holds for the real"
+                " caffe too"
             )
         if self.schedule.policy is not None:
             raise UsageError(
