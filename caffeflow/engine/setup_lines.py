@@ -49,11 +49,15 @@ class _Logged:
 
 def of_net(role: NetRole, net: Net) -> Iterator[LogLine]:
     """Yields what a solver's log says about one of its nets."""
+    inline = role.field.endswith("_param")
+    source = role.field if inline else f"{role.field} file: {role.net_file.path}"
     if role.label.startswith("test net"):
         number_of = role.label.removeprefix("test net ")
-        made = f"Creating test net ({number_of}) specified by net file: {role.net_file.path}"
+        made = f"Creating test net ({number_of}) specified by {source}"
+    elif inline:
+        made = f"Creating training net specified in {source}."
     else:
-        made = f"Creating training net from net file: {role.net_file.path}"
+        made = f"Creating training net from {source}"
     yield LogLine("solver.cpp:87", made)
     yield from of_net_alone(role, net)
 
@@ -63,7 +67,8 @@ def of_net_alone(role: NetRole, net: Net) -> Iterator[LogLine]:
     for source, remark in filter_remarks(role.net_file.net, role.state):
         yield LogLine(source, remark)
     yield LogLine("net.cpp:53", f"Initializing net from parameters: \n{message_text(role.net)}")
-    needs = needed_gradients(net.layers, force=role.net.force_backward)
+    # Caffe: what force_backward adds comes after these lines (net.cpp Init).
+    needs = needed_gradients(net.layers, force=False)
     layers = [_logged(placed, net, needs) for placed in with_splits(net.graph)]
     values = 0
     owners: dict[str, tuple[str, int]] = {}

@@ -36,12 +36,14 @@ class NetRole:
         net: The net's layers in `state`.
         state: Phase, level and stages.
         label: What the log calls it, such as `train net` or `test net #0`.
+        field: The solver's field that it is from.
     """
 
     net_file: NetFile
     net: NetParameter
     state: NetState
     label: str
+    field: str = "net"
 
 
 def net_state(phase: Phase, *, level: int = 0, stages: Iterable[str] = ()) -> NetState:
@@ -101,7 +103,7 @@ def train_net_of(
     state.MergeFrom(net_file.net.state)
     state.MergeFrom(solver.train_state)
     state.MergeFrom(NetState(level=level, stage=list(stages)))
-    return _role(net_file, state, "train net")
+    return _role(net_file, state, "train net", given[0])
 
 
 def test_nets_of(solver: SolverParameter, *, solver_path: Path) -> list[NetRole]:
@@ -110,7 +112,7 @@ def test_nets_of(solver: SolverParameter, *, solver_path: Path) -> list[NetRole]
     Raises:
         NetError: Numbers of test nets, test_iter and test_state do not fit, or a net cannot be read.
     """
-    files = _test_files(solver, solver_path)
+    files = list(_test_files(solver, solver_path))
     if len(solver.test_state) not in (0, len(files)):
         raise NetError(
             f"{len(solver.test_state)} test_state for {len(files)} test nets; expected none or one for each",
@@ -119,34 +121,40 @@ def test_nets_of(solver: SolverParameter, *, solver_path: Path) -> list[NetRole]
     if files and solver.test_interval <= 0:
         raise NetError("has a test net but no test_interval; expected a number > 0", where=str(solver_path))
     roles = []
-    for index, net_file in enumerate(files):
+    for index, (field, net_file) in enumerate(files):
         state = NetState(phase=TEST)
         state.MergeFrom(net_file.net.state)
         if solver.test_state:
             state.MergeFrom(solver.test_state[index])
-        roles.append(_role(net_file, state, f"test net #{index}"))
+        roles.append(_role(net_file, state, f"test net #{index}", field))
     return roles
 
 
 test_nets_of.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name says
 
 
-def _test_files(solver: SolverParameter, solver_path: Path) -> list[NetFile]:
-    files = [_inline(net, solver_path) for net in solver.test_net_param]
-    files += [_read(path, solver_path) for path in solver.test_net]
+def _test_files(solver: SolverParameter, solver_path: Path) -> Iterator[tuple[str, NetFile]]:
+    """Yields the solver's field that names each test net, and the net."""
+    own = len(solver.test_net_param) + len(solver.test_net)
     shared = [field for field in ("net", "net_param") if solver.HasField(field)]
-    missing = len(solver.test_iter) - len(files)
+    missing = len(solver.test_iter) - own
     if missing < 0 or (missing > 0 and not shared):
         raise NetError(
-            f"{len(solver.test_iter)} test_iter for {len(files)} test nets; expected one for each",
+            f"{len(solver.test_iter)} test_iter for {own} test nets; expected one for each",
             where=str(solver_path),
         )
-    return files + [_net_of(solver, shared[0], solver_path) for _ in range(missing)]
+    for net in solver.test_net_param:
+        yield "test_net_param", _inline(net, solver_path)
+    for path in solver.test_net:
+        yield "test_net", _read(path, solver_path)
+    for _ in range(missing):
+        yield shared[0], _net_of(solver, shared[0], solver_path)
 
 
-def _role(net_file: NetFile, state: NetState, label: str) -> NetRole:
+def _role(net_file: NetFile, state: NetState, label: str, field: str) -> NetRole:
     with located(net_file):
-        return NetRole(net_file=net_file, net=filter_net(net_file.net, state), state=state, label=label)
+        net = filter_net(net_file.net, state)
+        return NetRole(net_file=net_file, net=net, state=state, label=label, field=field)
 
 
 def _net_of(solver: SolverParameter, field: str, solver_path: Path) -> NetFile:

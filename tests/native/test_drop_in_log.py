@@ -50,7 +50,26 @@ test_state { stage: "often" } test_state { level: 1 }
 base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 lr_policy: "fixed" DEBUG
 display: 2 max_iter: 4 snapshot_prefix: "branched" snapshot_after_train: false solver_mode: CPU random_seed: 1
 """
-SHAPES = {"conv1": (3, 1, 5, 5), "ip1": (11, 75), "ip1b": (11, 75), "ip2": (10, 11)}
+INLINE = """{ name: "inline"
+  layer { name: "in" type: "DummyData" top: "data" top: "label" dummy_data_param {
+    shape { dim: 3 dim: 5 } shape { dim: 3 } data_filler { value: 0.5 } data_filler { value: 1 } } }
+  layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+    inner_product_param { num_output: 4 weight_filler { type: "constant" value: 0.125 } } }
+  layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" } }
+"""
+TWICE = "test_iter: 2 test_iter: 1 test_interval: 2"
+NETS = {
+    "net_param": f"net_param {INLINE}",
+    "net_param to test": f"net_param {INLINE} test_iter: 2 test_interval: 2",
+    "train and test files": f'train_net: "branched.prototxt" test_net: "branched.prototxt"'
+    f' test_net: "branched.prototxt" {TWICE} test_state {{ stage: "a" }} test_state {{ level: 1 }}',
+    "train and test params": f"train_net_param {INLINE} test_net_param {INLINE} test_net_param {INLINE} {TWICE}",
+}
+SOLVER_OF_FORMS = """ type: "Adam" base_lr: 0.01 momentum: 0.9 momentum2: 0.99 lr_policy: "multistep" gamma: 0.1
+stepvalue: 1 stepvalue: 3 average_loss: 2 iter_size: 2 test_initialization: false test_compute_loss: true
+display: 1 max_iter: 4 snapshot: 2 snapshot_prefix: "forms" solver_mode: CPU random_seed: 1
+"""
+SHAPES = {"conv1": (3, 1, 5, 5), "ip1": (11, 75), "ip1b": (11, 75), "ip2": (10, 11), "ip": (4, 5)}
 PREFIX = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ ([a-z_]+\.[ch]pp:\d+)\] ")
 SPEED = re.compile(r" \([^)]*iter/s, [^)]*iters\)")
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
@@ -75,9 +94,9 @@ def write_weights(path: Path) -> None:
     write_caffemodel(path, name="branched", layers=layers)
 
 
-def log_of(command: Sequence[str | Path], folder: Path, debug: str) -> list[str]:
+def log_of(command: Sequence[str | Path], folder: Path, solver: str) -> list[str]:
     """Returns all lines of a training's log without prefixes and speeds."""
-    write_project(folder, solver=SOLVER.replace("DEBUG", debug))
+    write_project(folder, solver=solver)
     (folder / "branched.prototxt").write_text(NET)
     write_weights(folder / "branched.caffemodel")
     done = subprocess.run(
@@ -89,16 +108,28 @@ def log_of(command: Sequence[str | Path], folder: Path, debug: str) -> list[str]
     return [line for line in lines if not line.startswith(OF_THE_FEED)]
 
 
-@pytest.mark.parametrize("debug", ["", "debug_info: true"])
-def test_every_line_is_caffes(caffe: NativeCaffe, tmp_path: Path, debug: str) -> None:
-    theirs = log_of([caffe.tool("caffe")], tmp_path / "theirs", debug)
-    ours = log_of([sys.executable, "-m", "caffeflow.drop_in"], tmp_path / "ours", debug)
+def assert_same_log(caffe: NativeCaffe, folder: Path, solver: str) -> list[str]:
+    """Compares all lines, and returns them."""
+    theirs = log_of([caffe.tool("caffe")], folder / "theirs", solver)
+    ours = log_of([sys.executable, "-m", "caffeflow.drop_in"], folder / "ours", solver)
     assert [NUMBER.sub("#", line) for line in ours] == [NUMBER.sub("#", line) for line in theirs]
     begin = theirs.index("Starting Optimization")
     assert ours[:begin] == theirs[:begin]
-    shown = [line for line in theirs if "[Forward]" in line or "[Backward]" in line]
-    assert len(shown) > 300 if debug else not shown
     for mine, expected in zip(ours[begin:], theirs[begin:], strict=True):
         found = [float(value) for value in NUMBER.findall(mine)]
         known = [float(value) for value in NUMBER.findall(expected)]
         assert found == pytest.approx(known, rel=2e-5, abs=1e-9), mine
+    return ours
+
+
+@pytest.mark.parametrize("debug", ["", "debug_info: true"])
+def test_every_line_is_caffes(caffe: NativeCaffe, tmp_path: Path, debug: str) -> None:
+    lines = assert_same_log(caffe, tmp_path, SOLVER.replace("DEBUG", debug))
+    shown = [line for line in lines if "[Forward]" in line or "[Backward]" in line]
+    assert len(shown) > 300 if debug else not shown
+
+
+@pytest.mark.parametrize("nets", NETS)
+def test_nets_are_named_in_every_way_that_a_solver_has(caffe: NativeCaffe, tmp_path: Path, nets: str) -> None:
+    lines = assert_same_log(caffe, tmp_path, NETS[nets] + SOLVER_OF_FORMS)
+    assert lines[-1] == "Optimization Done."
