@@ -40,7 +40,8 @@ class NetLayer:
         facts: Its node, params and shapes.
         module: What computes it.
         loss_weights: One a top, with those that the file leaves out; 0 where a top is no loss.
-        detached: For each bottom, whether `propagate_down: false` stops gradients there.
+        detached: For each bottom, whether gradients are stopped there: those in `cuts`, unless the net's
+            `force_backward` overrules them.
         phase: `TRAIN` or `TEST`.
     """
 
@@ -64,6 +65,12 @@ class NetLayer:
     def is_fed(self) -> bool:
         """Whether its tops come from outside."""
         return isinstance(self.module, Fed)
+
+    @property
+    def cuts(self) -> tuple[bool, ...]:
+        """For each bottom, whether the file has `propagate_down: false` for it."""
+        written = self.facts.node.layer.propagate_down
+        return tuple(not down for down in written) or (False,) * len(self.facts.node.bottoms)
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -91,6 +98,7 @@ class Net:
         shapes: Their shapes.
         seed: Of the fillers and of dropout; None leaves learned blobs at zero, for a net that will
             share or load them.
+        force_backward: Every learned blob gets a gradient, and none is stopped; the net's field.
         device: Where it runs.
 
     Raises:
@@ -103,9 +111,11 @@ class Net:
         shapes: NetShapes,
         *,
         seed: int | None = 0,
+        force_backward: bool = False,
         device: torch.device = torch.device("cpu"),  # noqa: B008 - immutable
     ) -> None:
         self.graph: Final = graph
+        self._force_backward: Final = force_backward
         self.shapes = shapes
         self.device: Final = device
         self.generator: Final = torch.Generator(device).manual_seed(seed or 0)
@@ -135,7 +145,8 @@ class Net:
         with located(role.net_file):
             weighted = any(any(layer.loss_weight) for layer in role.net.layer)
             graph = build_graph(insert_splits(role.net, only_of_losses=True) if weighted else role.net)
-            return cls(graph, infer(graph, record_shape=record_shape), seed=seed, device=device)
+            shapes = infer(graph, record_shape=record_shape)
+            return cls(graph, shapes, seed=seed, force_backward=role.net.force_backward, device=device)
 
     @property
     def learned(self) -> tuple[LearnedBlob, ...]:
@@ -257,13 +268,14 @@ class Net:
             generator=self.generator,
         )
         weights = list(layer.loss_weight) or [facts.spec.default_loss_weight]
-        return NetLayer(
+        built = NetLayer(
             facts=facts,
             module=build_module(setup),
             loss_weights=tuple((weights + [0.0] * len(facts.tops))[: len(facts.tops)]),
-            detached=tuple(not down for down in layer.propagate_down) or (False,) * len(layer.bottom),
+            detached=(False,) * len(layer.bottom),
             phase=phase,
         )
+        return built if self._force_backward else replace(built, detached=built.cuts)
 
     def _join(self, owned: Sequence[Owned]) -> None:
         """Gives sharing layers the owner's tensor, and switches gradients off where nothing learns."""
@@ -271,7 +283,7 @@ class Net:
             first, *others = blob.places
             tensor = self.layers[first.layer].tensors[first.blob]
             if isinstance(tensor, nn.Parameter):
-                tensor.requires_grad_(blob.lr_mult != 0)
+                tensor.requires_grad_(blob.lr_mult != 0 or self._force_backward)
             for place in others:
                 shape = self.layers[place.layer].facts.blobs[place.blob].shape
                 if shape == tuple(tensor.shape):

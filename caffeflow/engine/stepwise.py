@@ -277,19 +277,27 @@ class StepwiseExecutor:
 
 def needed_gradients(layers: Sequence[NetLayer], *, force: bool) -> dict[int, tuple[bool, ...]]:
     """Returns, for each layer that runs backward, which of its bottoms get a diff."""
-    leading = leading_to_loss(layers)
+    leading = leading_to_loss(layers, as_written=True)
     flowing: set[Value] = set()
     needs: dict[int, tuple[bool, ...]] = {}
     for layer in layers:
         node = layer.facts.node
         below = [value in flowing for value in node.bottoms]
-        learns = any(tensor.requires_grad for tensor in layer.tensors)
-        if not layer.is_fed and (any(below) or learns or force):
+        if not layer.is_fed and (any(below) or _asks_to_learn(layer) or force):
             flowing.update(node.tops)
             if force or node.index in leading:
                 # Caffe: what the file says counts also where nothing learns below (net.cpp AppendBottom).
                 wanted = list(node.layer.propagate_down) or below
-                needs[node.index] = tuple(
-                    (want or force) and not cut for want, cut in zip(wanted, layer.detached, strict=True)
-                )
+                needs[node.index] = (True,) * len(wanted) if force else tuple(wanted)
     return needs
+
+
+def _asks_to_learn(layer: NetLayer) -> bool:
+    """Whether some blob of a layer is not frozen in the file.
+
+    Caffe: BatchNorm's statistics count unless the file freezes them; that the layer itself sees to it that
+    they do not learn is not looked at here (net.cpp Init).
+    """
+    written = layer.facts.node.layer.param
+    unwritten = len(layer.facts.blobs) > len(written)
+    return unwritten or any(spec.lr_mult != 0 for spec in written)

@@ -194,15 +194,21 @@ def prefers_channels_last(net: Net) -> bool:
     )
 
 
-def leading_to_loss(layers: Sequence[NetLayer]) -> set[int]:
-    """Returns the numbers of the layers that some loss depends on."""
+def leading_to_loss(layers: Sequence[NetLayer], *, as_written: bool = False) -> set[int]:
+    """Returns the numbers of the layers that some loss depends on.
+
+    Args:
+        layers: Those of a net.
+        as_written: `propagate_down: false` counts even where the net's `force_backward` overrules it.
+    """
     needed: set[Value] = set()
     leading = set()
     for layer in reversed(layers):
         node = layer.facts.node
         if any(layer.loss_weights) or needed.intersection(node.tops):
             leading.add(node.index)
-            needed.update(bottom for bottom, cut in zip(node.bottoms, layer.detached, strict=True) if not cut)
+            cuts = layer.cuts if as_written else layer.detached
+            needed.update(bottom for bottom, cut in zip(node.bottoms, cuts, strict=True) if not cut)
     return leading
 
 

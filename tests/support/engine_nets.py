@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -9,8 +11,8 @@ from caffeflow.engine.net import Net
 from caffeflow.layers.inference import infer
 from caffeflow.proto.caffe_pb2 import NetParameter, SolverParameter
 from caffeflow.proto.graph import build_graph
-from caffeflow.proto.net import filter_net, net_state
-from caffeflow.proto.text import parse
+from caffeflow.proto.net import NetRole, Phase, filter_net, net_state
+from caffeflow.proto.text import NetFile, parse
 
 MSRA = 'weight_filler { type: "msra" } bias_filler { type: "uniform" min: -0.1 max: 0.1 }'
 
@@ -18,6 +20,18 @@ MSRA = 'weight_filler { type: "msra" } bias_filler { type: "uniform" min: -0.1 m
 def net_of(text: str, *, phase: str = "TRAIN", seed: int | None = 3) -> Net:
     graph = build_graph(filter_net(parse(text, NetParameter(), source="net"), net_state(phase)))
     return Net(graph, infer(graph), seed=seed)
+
+
+def role_net(text: str, *, phase: Phase = "TRAIN", name: str = "net", seed: int | None = 3) -> Net:
+    """Returns the net of a text as the commands build the net of a file."""
+    return net_of_message(parse(text, NetParameter(), source=name), phase=phase, name=name, seed=seed)
+
+
+def net_of_message(net: NetParameter, *, phase: Phase, name: str = "net", seed: int | None = 3) -> Net:
+    """Returns the net of a message as the commands build the net of a file."""
+    state = net_state(phase)
+    file = NetFile(net=net, path=Path(name), lines={})
+    return Net.of(NetRole(net_file=file, net=filter_net(net, state), state=state, label=name), seed=seed)
 
 
 def solver_of(text: str) -> SolverParameter:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from caffeflow.engine.stepwise import StepwiseExecutor
+from caffeflow.engine.stepwise import StepwiseExecutor, needed_gradients
+from caffeflow.engine.training import FusedExecutor
 from caffeflow.errors import NetError
 from tests.support.engine_nets import (
     SMALL,
@@ -14,6 +15,7 @@ from tests.support.engine_nets import (
     inner_product,
     layer,
     net_of,
+    role_net,
     softmax_loss,
 )
 
@@ -181,3 +183,46 @@ def test_the_observer_hears_of_every_layer_once_its_buffers_are_filled() -> None
     backward = [name for direction, name, _ in heard if direction == "backward"]
     assert backward == [name for name in reversed(names) if name not in ("data", "accuracy")]
     assert heard[6][2]
+
+
+FROZEN = (
+    'force_backward: true layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }\n'
+    + inner_product("a", "data", "a", 5, "param { lr_mult: 0 } param { lr_mult: 0 }")
+    + inner_product("b", "a", "b", 7, "propagate_down: false")
+    + layer("loss", "Reduction", "b", "loss", "loss_weight: 1 reduction_param { operation: SUMSQ }")
+)
+"""A net of which only `b` learns, but which asks for all gradients."""
+
+
+def test_force_backward_overrules_what_is_frozen_and_cut() -> None:
+    net = role_net(FROZEN)
+    stepwise, fused = StepwiseExecutor(net, force_backward=True), FusedExecutor(net)
+    stepwise.forward(batch(net))
+    stepwise.backward()
+    gradients = [
+        tensor.grad.clone() for one in net.layers for tensor in one.tensors if tensor.grad is not None
+    ]
+    assert len(gradients) == 4
+    assert all(gradient.any() for gradient in gradients)
+    assert stepwise.diff["data"].any()
+    for one in net.layers:
+        for tensor in one.tensors:
+            tensor.grad = None
+    fused.forward(batch(net))
+    fused.backward()
+    found = [tensor.grad for one in net.layers for tensor in one.tensors]
+    torch.testing.assert_close(found, gradients)
+
+
+def test_batch_norm_runs_backward_unless_the_file_freezes_its_statistics() -> None:
+    def needs(specs: str) -> list[str]:
+        text = (
+            layer("data", "Input", "", "data", "input_param { shape { dim: 5 dim: 3 } }")
+            + layer("bn", "BatchNorm", "data", "bn", specs)
+            + layer("tanh", "TanH", "bn", "tanh", "loss_weight: 1")
+        )
+        layers = net_of(text).layers
+        return [layers[index].name for index in needed_gradients(layers, force=False)]
+
+    assert needs("") == ["bn", "tanh"]
+    assert needs("param { lr_mult: 0 } " * 3) == []
