@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -63,3 +65,17 @@ def test_the_stand_in_for_caffe_runs_them(project: Path, tmp_path: Path) -> None
     with pytest.raises(RuntimeError, match="broken on purpose in forward") as caught:
         run_like_caffe(["train", "-solver=python_solver.prototxt"])
     assert caught.value.__notes__ == ["raised by the Python layer 'twice'"]
+
+
+def test_the_stand_in_ends_with_1_and_tells_of_a_raising_layer_once(project: Path) -> None:
+    break_forward(project)
+    done = subprocess.run(
+        [sys.executable, "-m", "caffeflow.drop_in", "train", "-solver=python_solver.prototxt"],
+        cwd=project.parent, env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.endswith(
+        "RuntimeError: broken on purpose in forward\nraised by the Python layer 'twice'\n"
+    )
