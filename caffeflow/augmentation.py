@@ -37,7 +37,7 @@ _MOST_ASPECT: Final = 4 / 3
 _PADDING: Final = 8  # pictures no larger than the crop get an eighth of it around them: 4 pixels at 32
 _AVERAGED_FROM: Final = 2  # bilinear pixels skip what lies between them when sides shrink more than this
 _MOST_AVERAGED: Final = 4  # channels, of OpenCV
-_LUMA: Final = np.array([0.114, 0.587, 0.299])  # of B, G, R
+_LUMA: Final = (0.114, 0.587, 0.299)  # of B, G, R
 _ORDERS: Final = tuple(permutations((_BRIGHTNESS, _CONTRAST, _SATURATION)))
 
 
@@ -205,28 +205,33 @@ def show(picture: Pixels, window: Window, wanted: Size) -> Pixels:
 def jitter(picture: Image, strength: float, units: NDArray[np.float64]) -> Image:
     """Returns a picture (H, W, 3) or (H, W) with other brightness, contrast and saturation, in any order.
 
-    Each is a step towards, or away from, something even: black, the picture's mean gray, its own grays. So
-    all three together are one linear change of a pixel's colour, which is rounded and held within 0 and
-    255 once, at the end.
+    Each is a step towards, or away from, something even: black, the picture's mean gray, a pixel's own gray.
+    So whatever the order, a pixel becomes so much of itself, so much of its gray, and a constant, which is
+    computed, rounded and held within 0 and 255 once.
 
     Args:
         picture: BGR, or gray, which has no saturation.
         strength: Each factor lies within this of 1.
         units: The record's random numbers.
     """
-    channels = picture.shape[2] if picture.ndim == 3 else 1
-    luma = _LUMA if channels == 3 else np.ones(1)
-    change, offset = np.eye(channels), np.zeros(channels)
-    mean = np.array(images.channel_means(picture))
-    for what in _ORDERS[int(units[_ORDER] * len(_ORDERS))]:
-        factor = 1 + strength * (2 * units[what] - 1)
+    luma = _LUMA if picture.ndim == 3 else (1.0,)
+    means = images.channel_means(picture)
+    mean_gray = sum(weight * mean for weight, mean in zip(luma, means, strict=True))
+    drawn = units[:_TRIES_FROM].tolist()
+    itself, gray, constant = 1.0, 0.0, 0.0
+    for what in _ORDERS[int(drawn[_ORDER] * len(_ORDERS))]:
+        factor = 1 + strength * (2 * drawn[what] - 1)
         if what == _SATURATION:
-            mixing = factor * np.eye(channels) + (1 - factor) * luma
-            change, offset = mixing @ change, mixing @ offset
-        else:
-            even = luma @ (change @ mean + offset) if what == _CONTRAST else 0.0
-            change, offset = factor * change, factor * offset + (1 - factor) * even
-    return images.mix_channels(picture, np.column_stack([change, offset]))
+            gray += (1 - factor) * itself
+            itself *= factor
+            continue
+        even = (itself + gray) * mean_gray + constant if what == _CONTRAST else 0.0
+        itself, gray, constant = factor * itself, factor * gray, factor * constant + (1 - factor) * even
+    shares = [gray * weight for weight in luma]
+    rows = [[*shares, constant] for _ in luma]
+    for channel, row in enumerate(rows):
+        row[channel] += itself
+    return images.mix_channels(picture, np.array(rows))
 
 
 def augmented(picture: Image, asked: Augmentation, units: NDArray[np.float64]) -> Image:
