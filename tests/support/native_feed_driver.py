@@ -3,7 +3,8 @@
     python native_feed_driver.py FOLDER
 
 Runs in the Python of the tree, with its pycaffe and numpy alone. FOLDER holds `cases.json`, a list of
-{name, prototxt, phase, batches}; each gets `<name>.out.npz` with `<blob>_<batch>` for every top.
+{name, prototxt, phase, batches}, and `tops` where they are not data and label; each gets `<name>.out.npz` with
+`<blob>_<batch>` for every top.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def main():
         out = {}
         for batch in range(case["batches"]):
             net.forward()
-            for blob in ("data", "label"):
+            for blob in case.get("tops", ("data", "label")):
                 out[f"{blob}_{batch}"] = net.blobs[blob].data.copy()
         np.savez(str(folder / f"{case['name']}.out.npz"), **out)
         del net  # its prefetching thread, too

@@ -63,6 +63,7 @@ def run_backward(case, net, params, out):
 
 def main():
     folder = Path(sys.argv[1])
+    sys.path.insert(0, str(Path(__file__).with_name("pycaffe_scripts")))  # where the Python layers are
     caffe.set_mode_cpu()
     for case in json.loads((folder / "cases.json").read_text()):
         run_case(case, folder)
