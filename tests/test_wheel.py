@@ -47,6 +47,9 @@ def caffeflow(installed: Path, *words: str) -> str:
 
 def test_wheel_renders_a_net(installed: Path) -> None:
     assert "type: " in caffeflow(installed, "render", "lenet", "--dry-run", "--classes", "10")
+    assert "--recipe cifar10" in caffeflow(
+        installed, "render", "resnet50", "--recipe", "cifar10", "--dry-run"
+    )
 
 
 def test_wheel_lists_layers_and_summarises(installed: Path) -> None:

@@ -30,7 +30,9 @@ _SOLVER: Final = {
 _OPTIONS: Final = (
     click.option("--solver", metavar="TYPE", help="Update rule: SGD, Nesterov, Adam, …."),
     click.option("--base-lr", metavar="RATE", help="Learning rate to start from."),
-    click.option("--lr-policy", metavar="NAME", help="How the rate changes: fixed, step, poly, …."),
+    click.option(
+        "--lr-policy", metavar="NAME", help="How the rate changes: fixed, step, poly, …; cosine is train's."
+    ),
     click.option("--momentum", metavar="M", help="Momentum."),
     click.option("--weight-decay", metavar="D", help="Weight decay."),
     click.option("--max-iter", metavar="N", help="Iterations; the recipe's steps move along."),

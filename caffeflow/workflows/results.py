@@ -19,7 +19,8 @@ from caffeflow.errors import CaffeflowError, DataError, TemplateError
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
 from caffeflow.proto.net import filter_net, net_state
 from caffeflow.proto.text import read_net
-from caffeflow.render.catalog import Expected, find_net
+from caffeflow.render.catalog import Expected, Net, find_net
+from caffeflow.render.recipe import find_net_by_recipe
 from caffeflow.report.results import RunLine
 from caffeflow.report.summary import NetSummary, summarize
 from caffeflow.workflows.open_net import Ask, open_net
@@ -132,13 +133,18 @@ def _identity(record: Mapping[str, Any]) -> tuple[str, Expected]:
     for path in model.glob("*.variables.toml"):
         try:
             rendered = tomllib.loads(path.read_text(encoding="utf-8"))["rendered"]
-            net = find_net(rendered["net"], rendered["variant"] or None)
+            net = _rendered_net(rendered)
         except (KeyError, tomllib.TOMLDecodeError, TemplateError) as error:
             _log.info("%s: names no net of the catalogue: %s", path, error)
             continue
         name = f"{net.name}:{net.variant}" if net.variant else net.name
         return name, net.expected or _NOTHING_EXPECTED
     return str(record.get("net", "")), _NOTHING_EXPECTED
+
+
+def _rendered_net(rendered: Mapping[str, str]) -> Net:
+    name, variant, recipe = rendered["net"], rendered["variant"] or None, rendered.get("recipe")
+    return find_net_by_recipe(name, variant, recipe) if recipe else find_net(name, variant)
 
 
 def _data_name(data: LayerParameter) -> str:

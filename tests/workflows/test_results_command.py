@@ -65,6 +65,30 @@ def test_a_run_with_its_cost_and_its_published_figure(
     assert "BVLC/caffe" in line["published_source"]
 
 
+@pytest.mark.parametrize(("net", "top1"), [("resnet50", 93.62), ("mobilenet-v1", None)])
+def test_a_net_of_a_recipe_has_the_recipe_s_published_figure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], net: str, top1: float | None
+) -> None:
+    source = write_raw_lmdb(tmp_path / "val_lmdb", random_planes(3, (3, 32, 32)))
+    folder = tmp_path / "models" / net
+    words = [
+        "render",
+        net,
+        "--recipe",
+        "cifar10",
+        "--out",
+        str(folder),
+        "--set",
+        f"data.test_source={source}",
+    ]
+    assert run(words) == 0
+    capsys.readouterr()
+    write_run(tmp_path / "runs" / "a", folder, started="2026-01-01T00:00:00+00:00")
+    (line,) = lines_of(capsys)
+    assert line["published_top1"] == top1
+    assert line["net"].startswith(net)
+
+
 def test_a_test_on_the_own_data_wins_over_the_training_and_the_newest_over_older_ones(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
