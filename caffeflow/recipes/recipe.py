@@ -117,5 +117,5 @@ class Recipe:
     options: TrainOptions = TrainOptions()
 
     def warmup(self, max_iter: int) -> int:
-        """Returns the iterations of its warm-up in a training of so many."""
-        return round(max_iter * self.options.warmup_epochs / self.epochs)
+        """Returns the iterations of its warm-up in a training of so many; they never are all of them."""
+        return min(round(max_iter * self.options.warmup_epochs / self.epochs), max(max_iter - 1, 0))

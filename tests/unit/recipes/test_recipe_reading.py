@@ -67,6 +67,11 @@ def test_the_warm_up_keeps_its_share_of_the_training(tmp_path: Path, max_iter: i
     assert read(tmp_path, WHOLE).warmup(max_iter) == warmup
 
 
+def test_a_long_warm_up_leaves_something_of_a_short_training(tmp_path: Path) -> None:
+    recipe = read(tmp_path, WHOLE.replace("warmup_epochs = 2.5", "warmup_epochs = 19.5"))
+    assert [recipe.warmup(iterations) for iterations in (0, 1, 2, 40)] == [0, 0, 1, 39]
+
+
 def test_a_recipe_of_one_s_own_needs_no_accuracy_and_no_options(tmp_path: Path) -> None:
     recipe = read(tmp_path, WHOLE[: WHOLE.index("[expected]")])
     assert recipe.expected is None
