@@ -15,6 +15,7 @@ import torch
 
 from caffeflow.augmentation import Augmentation
 from caffeflow.engine import setup_lines
+from caffeflow.engine.carried import carried_values, give_back
 from caffeflow.engine.debug_info import DebugExecutor, with_splits
 from caffeflow.engine.detection import NewTally
 from caffeflow.engine.feed.augmented import check_augmented
@@ -154,12 +155,15 @@ class Session:
         return self.solver.net.load(weights)
 
     def positions(self) -> dict[str, Any]:
-        """Returns where every feed stands, for a snapshot."""
-        return {"feeds": [{name: feed.position() for name, feed in feeds.items()} for feeds in self._feeds]}
+        """Returns where every feed stands and what layers carry over, for a snapshot."""
+        return {
+            "feeds": [{name: feed.position() for name, feed in feeds.items()} for feeds in self._feeds],
+            "carried": [carried_values(net) for net in self.nets],
+        }
 
     def restore(self, positions: Mapping[str, Any]) -> list[str]:
-        """Lets every feed go on from a snapshot; returns the names of layers that were not in it."""
-        unknown = []
+        """Lets every feed and state go on from a snapshot; returns a sentence on each layer not in it."""
+        remarks = []
         kept = positions["feeds"]
         for number, feeds in enumerate(self._feeds):
             known = kept[number] if number < len(kept) else {}
@@ -167,8 +171,14 @@ class Session:
                 if name in known:
                     feed.restore(known[name])
                 else:
-                    unknown.append(name)
-        return unknown
+                    remarks.append(f"data layer '{name}' is new in the net; it starts at its first record")
+        states = positions.get("carried", [])  # snapshots of older versions have none
+        for number, net in enumerate(self.nets):
+            forgotten = give_back(net, states[number] if number < len(states) else {})
+            remarks += [
+                f"layer '{name}': the snapshot has no state of it; it begins with zeros" for name in forgotten
+            ]
+        return remarks
 
     def _build(self, role: NetRole, *, seed: int | None) -> Net:
         built = with_splits(role) if self._shows_blobs else role

@@ -78,7 +78,7 @@ class RecurrentParams:
 
 
 _NOTE: Final = (
-    "the state after a batch is that before the next; no snapshot holds it, so a run that goes on begins with"
+    "the state after a batch is that before the next; a run that goes on from a --snapshot begins with"
     " zeros, as in Caffe"
 )
 _STATES: Final = {1: "h_0", 2: "h_0, c_0"}

@@ -270,9 +270,8 @@ class _Training:
             self._begin_from(session)
             return
         self._restoring(files.solverstate)
-        new = session.restore(resume_from(files, session.solver))
-        for name in new:
-            self._screen.note(f"data layer '{name}' is new in the net; it starts at its first record")
+        for remark in session.restore(resume_from(files, session.solver)):
+            self._screen.note(remark)
         self._screen.note(f"{folder.path}: going on at iteration {files.iteration}")
 
     def _restoring(self, snapshot: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -9,6 +12,9 @@ import numpy as np
 import pytest
 
 from caffeflow.cli.main import run
+from caffeflow.workflows.train import train
+from caffeflow.workflows.train_settings import TrainSettings
+from tests.support.training_project import Silent
 
 NET = """
 layer { name: "rows" type: "HDF5Data" top: "x" top: "cont" top: "wanted" hdf5_data_param { source: "files.txt" batch_size: 5 } }
@@ -24,6 +30,8 @@ SOLVER = (
     'net: "net.prototxt" base_lr: 0.02 lr_policy: "fixed" momentum: 0.9 max_iter: 60 test_iter: 3'
     ' test_interval: 60 test_initialization: false snapshot_prefix: "run"'
 )
+
+LONG_STREAMS = SOLVER.replace("test_interval: 60", "test_interval: 10") + " random_seed: 3"
 
 
 @pytest.fixture
@@ -56,6 +64,36 @@ def test_a_recurrent_net_learns_sequences_and_writes_what_it_found(project, caps
         outputs, wanted = file["data"][...], file["label"][...]
     assert outputs.shape == wanted.shape == (15, 3, 2, 1)
     assert np.abs(outputs - wanted).mean() < 0.3
+
+
+def stopped_and_resumed(out: str, *, forget: bool = False) -> tuple[bytes, list[str]]:
+    """Stops a run after 20 iterations, goes on, and returns the last weights and the notes."""
+    screen = Silent()
+    settings = TrainSettings(solver=Path("solver.prototxt"), out_dir=Path(out))
+    screen.progress = lambda done, *_: signal.raise_signal(signal.SIGINT) if done == 20 else None
+    assert train(settings, screen).iterations == 20
+    if forget:
+        side = Path("run_iter_20.resume.json")
+        kept = json.loads(side.read_text())
+        del kept["positions"]["carried"]
+        side.write_text(json.dumps(kept))
+    screen.progress = lambda *_: None
+    assert train(replace(settings, resume=True), screen).iterations == 60
+    return Path("run_iter_60.caffemodel").read_bytes(), screen.notes
+
+
+def test_a_resumed_run_goes_on_with_the_state_of_its_streams(project, capsys):
+    with h5py.File("sequences.h5", "a") as file:
+        file["cont"][...] = np.arange(30)[:, None] % 15 > 0  # 20 batches of 5 end within a stream
+    Path("solver.prototxt").write_text(LONG_STREAMS)
+    assert run(["train", "--solver", "solver.prototxt", "--out", "whole"]) == 0
+    unbroken = Path("run_iter_60.caffemodel").read_bytes()
+    weights, notes = stopped_and_resumed("part")
+    assert weights == unbroken
+    assert not any("begins with zeros" in note for note in notes)
+    weights, notes = stopped_and_resumed("forgetful", forget=True)
+    assert weights != unbroken
+    assert "layer 'memory': the snapshot has no state of it; it begins with zeros" in notes
 
 
 def test_shapes_are_looked_up_in_the_files(project, capsys):

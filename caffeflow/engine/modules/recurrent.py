@@ -26,7 +26,7 @@ class Recurrent(LayerModule):
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         self.params: RecurrentParams = setup.params
-        for name in self._state_names:
+        for name in self.carried:
             zeros = torch.zeros(setup.bottoms[0][1], self.params.num_output)
             self.register_buffer(name, zeros, persistent=False)
         if self.params.debug_info:
@@ -52,7 +52,7 @@ class Recurrent(LayerModule):
         after = tuple(state.detach().clone() for state in after)  # whatever becomes of the top
         if self.params.expose_hidden:
             return (outputs, *(state.unsqueeze(0) for state in after))
-        for name, state in zip(self._state_names, after, strict=True):
+        for name, state in zip(self.carried, after, strict=True):
             setattr(self, name, state)
         return (outputs,)
 
@@ -60,12 +60,13 @@ class Recurrent(LayerModule):
         return F.linear(x, self.learned[0], self.learned[1])
 
     @property
-    def _state_names(self) -> tuple[str, ...]:
+    def carried(self) -> tuple[str, ...]:
+        """Names of the states, which stay behind unless bottoms and tops have them."""
         return ("state_h", "state_c")[: self.params.states]
 
     def _carried(self, *, streams: int) -> tuple[Tensor, ...]:
         """Returns the state that the last forward left; zeros where it had another number of streams."""
-        kept = tuple(getattr(self, name) for name in self._state_names)
+        kept = tuple(getattr(self, name) for name in self.carried)
         if kept[0].shape[0] != streams:
             return tuple(state.new_zeros(streams, self.params.num_output) for state in kept)
         # A test's states are made in inference mode, and autograd may not keep such.

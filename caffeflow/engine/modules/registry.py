@@ -70,6 +70,11 @@ class LayerModule(nn.Module):
         """The learned blobs in caffemodel order: parameters, and statistics as buffers."""
         return [getattr(self, name) for name in self.blob_names]
 
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Names of the tensors that one forward leaves to the next, beside the learned blobs."""
+        return ()
+
     def __call__(self, *bottoms: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Returns the top, or the tops."""
         tops: Tensor | tuple[Tensor, ...] = super().__call__(*bottoms)
