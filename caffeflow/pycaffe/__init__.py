@@ -24,6 +24,7 @@ from caffeflow.pycaffe.net_spec import NetSpec as NetSpec
 from caffeflow.pycaffe.net_spec import layers as layers
 from caffeflow.pycaffe.net_spec import params as params
 from caffeflow.pycaffe.net_spec import to_proto as to_proto
+from caffeflow.pycaffe.processes import NCCL as NCCL
 from caffeflow.pycaffe.processes import Timer as Timer
 from caffeflow.pycaffe.processes import has_nccl as has_nccl
 from caffeflow.pycaffe.processes import layer_type_list as layer_type_list

@@ -276,6 +276,22 @@ class Net:
     def _blob_names(self) -> list[str]:
         return list(self.blobs)
 
+    @property
+    def _blobs(self) -> list[Blob]:
+        return list(self.blobs.values())
+
+    @property
+    def _blob_loss_weights(self) -> list[float]:
+        return list(self._live.loss_weights.values())
+
+    @property
+    def _inputs(self) -> list[int]:
+        return [self._blob_names.index(name) for name in self.inputs]
+
+    @property
+    def _outputs(self) -> list[int]:
+        return [self._blob_names.index(name) for name in self.outputs]
+
     def _forward(self, start: int, end: int) -> float:
         return self._live.forward(start, end)
 

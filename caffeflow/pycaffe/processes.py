@@ -14,8 +14,28 @@ def layer_type_list() -> list[str]:
 
 
 def has_nccl() -> bool:
-    """Returns False: several processes train with `torchrun` and `caffeflow train`."""
+    """Returns False: a script trains alone."""
     return False
+
+
+class NCCL:
+    """What adds up the gradients of several GPUs in Caffe; there is none here.
+
+    Raises:
+        UsageError: Always.
+    """
+
+    def __init__(self, *_: object) -> None:
+        raise UsageError("NCCL: scripts train alone here; ask has_nccl() first")
+
+    @staticmethod
+    def new_uid() -> str:
+        """Raises.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError("NCCL.new_uid: scripts train alone here; ask has_nccl() first")
 
 
 def solver_count() -> int:

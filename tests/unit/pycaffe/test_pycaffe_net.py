@@ -46,6 +46,10 @@ def test_names(net: caffe.Net, deploy: caffe.Net) -> None:
     assert net.bottom_names["loss"] == ["b", "label"]
     assert net.blob_loss_weights["loss"] == pytest.approx(0.7)
     assert net.blob_loss_weights["b"] == 0
+    assert [net._blob_names[place] for place in net._outputs] == net.outputs
+    assert [deploy._blob_names[place] for place in deploy._inputs] == deploy.inputs
+    assert net._blobs == list(net.blobs.values())
+    assert net._blob_loss_weights == list(net.blob_loss_weights.values())
 
 
 def test_a_blob_has_numpy_arrays_that_are_written_in_place(net: caffe.Net) -> None:

@@ -58,6 +58,8 @@ def test_one_process_on_the_cpu(caplog: pytest.LogCaptureFixture) -> None:
         lambda: caffe.set_solver_count(2),
         lambda: caffe.set_solver_rank(1),
         lambda: caffe.set_multiprocess(True),
+        lambda: caffe.NCCL(None, ""),
+        lambda: caffe.NCCL.new_uid(),
     ):
         with pytest.raises(UsageError, match="train alone"):
             call()
