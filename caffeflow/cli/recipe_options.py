@@ -14,7 +14,7 @@ _OPTIONS = (
     click.option(
         "--recipe",
         metavar="NAME",
-        help="Take what is not given of these options from a recipe, or FILE.toml.",
+        help="Take what is not given of pictures, rate and labels from a recipe, or FILE.toml.",
     ),
     click.option(
         "--lr-policy",

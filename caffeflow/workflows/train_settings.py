@@ -84,6 +84,10 @@ class TrainSettings:
         if self.resume and (self.weights or self.snapshot):
             other = "--weights" if self.weights else "--snapshot"
             raise UsageError(f"--resume goes on with what its run had, so it takes no {other}")
+        if self.label_smoothing is not None and not 0 <= self.label_smoothing < 1:
+            raise UsageError(f"--label-smoothing is {self.label_smoothing:g}; expected from 0 to below 1")
+        if self.warmup is not None and self.warmup < 0:
+            raise UsageError(f"--warmup is {self.warmup}; expected a number of iterations")
         if self.resume and self.recipe:
             raise UsageError("--resume goes on with the options that its run had, so it takes no --recipe")
 

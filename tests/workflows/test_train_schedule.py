@@ -102,6 +102,20 @@ def test_what_says_nothing_is_no_reason_to_refuse_the_real_caffe() -> None:
     assert not isinstance(caught.value, UsageError)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"label_smoothing": 1.0}, "--label-smoothing is 1; expected from 0 to below 1"),
+        ({"label_smoothing": math.nan}, "--label-smoothing is nan"),
+        ({"warmup": -1}, "--warmup is -1; expected a number of iterations"),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused(options: dict, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Project(FIELDS).train(**options)
+    assert runs() == []
+
+
 def test_what_does_not_fit_is_told_before_anything_is_written() -> None:
     with pytest.raises(UsageError, match="--warmup 12 leaves nothing of 12 iterations"):
         Project(FIELDS).train(warmup=12)
