@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from torch import Tensor
@@ -156,6 +157,13 @@ class LiveNet:
     def arrays(self) -> list[LayerArrays]:
         """Returns copies of the learned blobs of every layer."""
         return self.net.arrays()
+
+    def gradients(self) -> list[LayerArrays]:
+        """Returns copies of the gradients of every layer's learned blobs."""
+        return [
+            replace(layer, arrays=tuple(blob.diff.copy() for blob in self.learned(number)))
+            for number, layer in enumerate(self.arrays())
+        ]
 
     def share(self, other: LiveNet) -> None:
         """Uses the learned blobs of another net from now on.

@@ -6,7 +6,8 @@ Where it surprises:
   * Caffe stores what layers share once, with the first of them, and compares shapes exactly: the
     four-dimensional blobs of old caffemodels fit no net from here;
   * Caffe's own files name no types and have no order but that of the names.
-Beside `data`, which is all that Caffe opens, stands our header.
+Beside `data`, which is all that Caffe opens, stands our header, and where they are wanted the gradients,
+as `diff/<layer>/<blob index>`.
 """
 
 from __future__ import annotations
@@ -22,13 +23,22 @@ from caffeflow.proto.hdf5_reading import datasets, reading, values
 from caffeflow.proto.keyed_arrays import HEADER_KEY, from_table, header, keyed, keys_of
 
 _DATA: Final = "data"
+_DIFF: Final = "diff"
 
 Shared = Mapping[str, tuple[str, tuple[int, ...]]]
 """The key of a blob that a layer shares: the key of its owner's, and the shape that it has here."""
 
 
-def write_hdf5(path: Path, *, name: str, layers: Sequence[LayerArrays]) -> None:
+def write_hdf5(
+    path: Path, *, name: str, layers: Sequence[LayerArrays], diffs: Sequence[LayerArrays] = ()
+) -> None:
     """Writes layers so that Caffe reads them too; the file is the same for the same layers.
+
+    Args:
+        path: The file.
+        name: The net's.
+        layers: The layers.
+        diffs: The same layers with the gradients of their blobs, where those are wanted too.
 
     Raises:
         WeightsError: A layer has a name that HDF5 cannot hold.
@@ -40,6 +50,10 @@ def write_hdf5(path: Path, *, name: str, layers: Sequence[LayerArrays]) -> None:
         data = file.create_group(_DATA)
         for key, array in keyed(path, layers).items():
             data.create_dataset(key, data=array)
+        if diffs:
+            group = file.create_group(_DIFF)
+            for key, array in keyed(path, diffs).items():
+                group.create_dataset(key, data=array)
         file.create_dataset(HEADER_KEY, data=header(name, layers), dtype=h5py.string_dtype())
 
 

@@ -241,14 +241,10 @@ class Net:
         write_caffemodel(path, name=self._live.net.graph.name, layers=self._live.arrays())
 
     def save_hdf5(self, path: str | Path, write_diff: bool = False) -> None:
-        """Writes the learned blobs into an HDF5 file.
-
-        Raises:
-            UsageError: Diffs are wanted too.
-        """
-        if write_diff:
-            raise UsageError(f"{path}: diffs are not written into files; call save_hdf5 without write_diff")
-        write_hdf5(Path(path), name=self._live.net.graph.name, layers=self._live.arrays())
+        """Writes the learned blobs into an HDF5 file, and their diffs if they are wanted too."""
+        diffs = self._live.gradients() if write_diff else ()
+        name = self._live.net.graph.name
+        write_hdf5(Path(path), name=name, layers=self._live.arrays(), diffs=diffs)
 
     def before_forward(self, callback: Callback) -> None:
         """Calls a function with each layer's number before it runs forward."""

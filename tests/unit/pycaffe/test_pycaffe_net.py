@@ -6,6 +6,7 @@ import gc
 from collections import OrderedDict
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -182,8 +183,20 @@ def test_weights_go_into_files_and_come_back(net: caffe.Net, deploy: caffe.Net, 
                 np.testing.assert_array_equal(other.params[name][index].data, blob.data)
     with pytest.raises(WeightsError, match=r"nowhere\.caffemodel"):
         new.copy_from(str(tmp_path / "nowhere.caffemodel"))
-    with pytest.raises(UsageError, match="diffs"):
-        net.save_hdf5(str(tmp_path / "d.h5"), write_diff=True)
+
+
+def test_diffs_go_into_hdf5_beside_the_data(net: caffe.Net, tmp_path: Path) -> None:
+    net.forward()
+    net.backward()
+    net.save_hdf5(str(tmp_path / "d.h5"), write_diff=True)
+    with h5py.File(tmp_path / "d.h5") as file:
+        for name, blobs in net.params.items():
+            assert sorted(file["diff"][name]) == [str(index) for index in range(len(blobs))]
+            for index, blob in enumerate(blobs):
+                np.testing.assert_array_equal(file["data"][name][str(index)], blob.data)
+                np.testing.assert_array_equal(file["diff"][name][str(index)], blob.diff)
+                assert np.any(blob.diff)
+    net.load_hdf5(str(tmp_path / "d.h5"))
 
 
 def test_nets_share_weights(net: caffe.Net, deploy: caffe.Net) -> None:
