@@ -23,7 +23,7 @@ from tests.support.native_training import Trajectory, left_behind, train
 from tests.support.solved import Solved, worst
 from tests.support.solver_cases import DELTAS, RULES, SolverBench, SolverCase
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.fidelity]
 
 BOUND = 1e-5  # of a blob's largest entry
 HALF = 25

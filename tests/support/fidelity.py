@@ -59,6 +59,10 @@ and average pooling. Learned blobs and history then differ by at most 1e-5 of a 
 rates, and the losses as average_loss smooths them, by no more than their printing. `delta` is 1e-2 in AdaGrad and
 RMSProp, 1e-6 in AdaDelta, else Caffe's default. A cell holds the worst of weights and of history over the options."""
 
+_OPTIONS: Final = """\
+The same trainings by option: the worst of weights and of history over the seven policies. `multipliers` are lr_mult
+and decay_mult from 0 to 3, with decay; `together` is iter_size, clip_gradients, L2, multipliers and average_loss."""
+
 _DELTAS: Final = """\
 The rules that divide by what they have seen, with Caffe's own `delta` of 1e-8: from each of Caffe's snapshots one
 iteration of ours on the same batch. Updates differ by at most 1e-4 of their norm, histories by at most 1e-5 of
@@ -85,7 +89,7 @@ SECTIONS: Final = (
     Section(title="Solvers", rule=_SOLVERS, keys="rule"),
     Section(
         title="Solver options",
-        rule="The same trainings by option: the worst of weights and of history over the seven policies.",
+        rule=_OPTIONS,
         keys="rule",
     ),
     Section(title="Default deltas", rule=_DELTAS, keys="rule"),

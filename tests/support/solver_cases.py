@@ -46,7 +46,9 @@ OPTIONS: Final = {
     "L1": 'weight_decay: 0.001 regularization_type: "L1"',
     "multipliers": "weight_decay: 0.01",
     "average_loss": "average_loss: 7",
+    "together": "iter_size: 3 clip_gradients: 0.6 weight_decay: 0.01 average_loss: 7",
 }
+MULTIPLIED: Final = ("multipliers", "together")  # the options whose net has lr_mult and decay_mult
 
 _DATA: Final = """name: "smooth"
 layer {{ name: "rows" type: "HDF5Data" top: "data" top: "label" hdf5_data_param {{ source: "{rows}" batch_size: 4 }} }}
@@ -133,7 +135,7 @@ class SolverBench:
             max_iter: Where the policy poly ends; and programs, but not pycaffe's steps.
             more: Further fields.
         """
-        net = self.folder / f"{'multipliers' if case.option == 'multipliers' else 'plain'}.prototxt"
+        net = self.folder / f"{'multipliers' if case.option in MULTIPLIED else 'plain'}.prototxt"
         path = self.folder / (name or case.name) / "solver.prototxt"
         return write_solver(path, net=net, fields=f"{case.fields} max_iter: {max_iter} {more}")
 
