@@ -41,9 +41,11 @@ class Case:
     variant: str = ""
     settings: Mapping[str, str] = field(default_factory=dict)
     small: int | None = None
+    recipe: str = ""
 
     def __str__(self) -> str:
         words = [self.net, self.variant, *(f"{name}={value}" for name, value in self.settings.items())]
+        words += [f"by recipe {self.recipe}"] if self.recipe else []
         return " ".join(word for word in words if word)
 
 
@@ -66,6 +68,11 @@ CASES = [
     Case("regnetx-800mf", "800mf", small=64),
     Case("regnetx-1.6gf", "1.6gf", small=64),
     Case("regnetx-3.2gf", "3.2gf", small=64),
+    # With CIFAR's strides and stems.
+    Case("mobilenet-v1", recipe="cifar10"),
+    Case("mobilenet-v2", "paper", recipe="cifar100"),
+    Case("resnet50", "torchvision", recipe="cifar10"),
+    Case("regnetx-800mf", "800mf", recipe="cifar10"),
 ]
 
 
@@ -83,6 +90,7 @@ def test_every_net_and_variant_of_the_catalogue_is_here() -> None:
 def render(case: Case, folder: Path, settings: Mapping[str, str]) -> Path:
     words = ["render", case.net, "--out", str(folder)]
     words += ["--variant", case.variant] if case.variant else []
+    words += ["--recipe", case.recipe] if case.recipe else []
     for name, value in settings.items():
         words += ["--set", f"net.{name}={value}"]
     assert run(words) == 0
