@@ -87,3 +87,17 @@ def test_a_script_that_uses_python_layers(
     count, worst = compare(theirs, ours)
     assert count == 50
     report("pycaffe: a script that uses Python layers", f"{count} results, worst error {worst:.1e}")
+
+
+def test_a_script_that_segments_pictures_of_any_size(
+    caffe: NativeCaffe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: Report
+) -> None:
+    theirs, ours = tmp_path / "theirs.npz", tmp_path / "ours.npz"
+    caffe.run("python", SCRIPTS / "segment.py", theirs, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(SCRIPTS)
+    monkeypatch.delitem(sys.modules, "pictures_of_users", raising=False)
+    run_script("segment.py", [ours], monkeypatch)
+    count, worst = compare(theirs, ours)
+    assert count == 16
+    report("pycaffe: a script that segments pictures", f"{count} results, worst error {worst:.1e}")
