@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.drawn_layers.compare import Blobs, Died, ask
-from tests.support.drawn_layers.families import CONFIGURATIONS, FAMILIES, configurations
+from tests.support.drawn_layers.families import CONFIGURATIONS, FAMILIES, LEFT_OUT, configurations
+from tests.support.drawn_layers.feeds import FEEDS
 from tests.support.drawn_layers.verdict import differences, row
 from tests.support.fidelity import Keep
 from tests.support.native import NativeCaffe, Report
@@ -41,6 +42,12 @@ def test_drawn_layers_compute_what_caffe_computes(
     fidelity("Layer types", layer_type, row(found))
 
 
-def test_all_types_are_drawn(report: Report) -> None:
+def test_every_type_is_drawn_or_left_out_with_a_reason(
+    caffe: NativeCaffe, report: Report, fidelity: Keep
+) -> None:
+    elsewhere = {*FEEDS, "HDF5Output", "MemoryData", "Python"}
+    assert set(caffe.facts()["layer_types"]) - FAMILIES.keys() - elsewhere == {"Input"}
     assert len(FAMILIES) == 52
     report("drawn layers", f"{len(FAMILIES)} types, {CONFIGURATIONS} configurations each")
+    for what, reason in LEFT_OUT.items():
+        fidelity("Layer types not compared", what, {"reason": reason})

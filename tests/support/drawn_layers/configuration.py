@@ -116,10 +116,10 @@ Family = Callable[[Draw], Configuration]
 
 
 def drawn(layer_type: str, number: int, family: Family) -> Configuration:
-    """Returns the configuration of a type and a number."""
+    """Returns the configuration of a type and a number; words after the type tell families of it apart."""
     name = f"{layer_type}-{number}"
     configuration = family(Draw(name))
-    configuration.layer.type = layer_type
+    configuration.layer.type = layer_type.split()[0]
     return replace(configuration, seed=zlib.crc32(name.encode()) % 100_000 + 1)
 
 

@@ -1,4 +1,4 @@
-"""Every type that is drawn: those of BVLC's Caffe."""
+"""Every type of BVLC's Caffe that is drawn as a layer of its own, and what is left out, with the reason."""
 
 from __future__ import annotations
 
@@ -22,3 +22,24 @@ FAMILIES: Final[dict[str, Family]] = (
 def configurations(layer_type: str) -> list[Configuration]:
     """Returns all configurations of a type."""
     return [drawn(layer_type, number, FAMILIES[layer_type]) for number in range(CONFIGURATIONS)]
+
+
+LEFT_OUT: Final = {
+    "AnnotatedData": "its batches are compared in the forced steps of SSD nets; what goes through a sampler the fork"
+    " encodes as JPEG once more",
+    "ConvolutionDepthwise": "a fork's name of a Convolution with as many groups as channels, which is drawn;"
+    " neither Caffe at hand has it",
+    "Convolution, Deconvolution: more than three spatial axes": "not run here",
+    "Data, ImageData, WindowData: crop in TRAIN, mirror, shuffle, rand_skip": "drawn by each from a generator of"
+    " its own",
+    "DepthwiseConvolution": "a fork's name of a Convolution with as many groups as channels, which is drawn;"
+    " neither Caffe at hand has it",
+    "Dropout: TRAIN": "drawn by each from a generator of its own",
+    "InfogainLoss: source": "the matrix as a file; drawn as a bottom",
+    "Input": "computes nothing; all layers above are fed through it",
+    "MVN, BNLL, Log, Power: gradients in place": "Caffe's are of values that it has overwritten",
+    "MultiBoxLoss: a background_label_id other than 0": "the fork dies of some; our own loops are compared",
+    "Pooling, SPP: STOCHASTIC": "on a GPU only",
+    "engine: CUDNN": "on a GPU only",
+}
+"""Types and settings that are not compared, and why."""

@@ -68,9 +68,9 @@ def mvn(draw: Draw) -> Configuration:
         layer.mvn_param.across_channels = draw.chance()
     if draw.chance(0.4):
         layer.mvn_param.eps = draw.number(0.001, 0.5)
-    return Configuration(
-        layer=layer, bottoms=one_bottom((*draw.shape(2, 2), draw.integer(3, 5), draw.integer(2, 7)))
-    )
+    in_place = draw.chance(0.2)  # Caffe then overwrites the gradient before it is done with it
+    shape = (*draw.shape(2, 2), draw.integer(3, 5), draw.integer(2, 7))
+    return Configuration(layer=layer, bottoms=one_bottom(shape), in_place=in_place, backward=not in_place)
 
 
 def _beyond(size: int, *, kernel: int, stride: int, pad: int, rounds_down: bool) -> bool:
