@@ -185,6 +185,24 @@ def test_weights_go_into_files_and_come_back(net: caffe.Net, deploy: caffe.Net, 
         new.copy_from(str(tmp_path / "nowhere.caffemodel"))
 
 
+def test_what_layers_share_may_be_left_out_of_hdf5(tmp_path: Path) -> None:
+    layer = (
+        'layer {{ name: "{0}" type: "InnerProduct" bottom: "data" top: "{0}" param {{ name: "shared" }}'
+        ' inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}'
+    )
+    data = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 5 } } }'
+    (tmp_path / "net.prototxt").write_text(data + layer.format("left") + layer.format("right"))
+    net, other = (caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST) for _ in range(2))
+    net.params["right"][1].data[...] = 7
+    net.save_hdf5(str(tmp_path / "w.h5"))
+    with h5py.File(tmp_path / "w.h5", "a") as file:  # as Caffe would have written it
+        del file["caffeflow"], file["data/right/0"]
+    other.load_hdf5(str(tmp_path / "w.h5"))
+    for name in ("left", "right"):
+        for ours, theirs in zip(other.params[name], net.params[name], strict=True):
+            np.testing.assert_array_equal(ours.data, theirs.data)
+
+
 def test_diffs_go_into_hdf5_beside_the_data(net: caffe.Net, tmp_path: Path) -> None:
     net.forward()
     net.backward()
