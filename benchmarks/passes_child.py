@@ -1,6 +1,6 @@
 """Times forward and backward of one net in this process, and prints the mean in milliseconds.
 
-python -m benchmarks.passes_child ours|plain NET --batch-size N --iterations N [--net FILE] …
+python -m benchmarks.passes_child training|stepwise FILE | by-hand NET --batch-size N  --iterations N
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from torch.nn import functional
 
 from benchmarks.nets import TIMED, train_net
 from benchmarks.plain_nets import build
+from caffeflow.engine.feed.opening import open_feed
+from caffeflow.engine.net import Net
 from caffeflow.engine.parameters import FlatParameters
-from caffeflow.engine.training import FusedExecutor
+from caffeflow.engine.stepwise import StepwiseExecutor
+from caffeflow.engine.training import Feeds, FusedExecutor
 
 _WARM_UP = 2
 
@@ -24,27 +27,29 @@ _WARM_UP = 2
 def main() -> None:
     """Reads what is asked for, times it, prints."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("side", choices=["ours", "plain"])
-    parser.add_argument("name")
-    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("side", choices=["training", "stepwise", "by-hand"])
+    parser.add_argument("subject")
     parser.add_argument("--iterations", type=int, required=True)
-    parser.add_argument("--net", type=Path)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
+    parser.add_argument("--batch-size", type=int)
     asked = parser.parse_args()
-    run = (ours if asked.side == "ours" else plain)(asked)
-    print(mean_ms(run, iterations=asked.iterations, is_cuda=asked.device != "cpu"))
+    if asked.side == "by-hand":
+        run = by_hand(asked.subject, asked.batch_size)
+    else:
+        run = ours(Path(asked.subject), is_stepwise=asked.side == "stepwise")
+    print(mean_ms(run, iterations=asked.iterations))
 
 
-def ours(asked: argparse.Namespace) -> Callable[[], object]:
-    """Returns one pass of our training executor, over weights that lie as the solver lays them."""
-    device = torch.device(asked.device)
-    net = train_net(asked.net, device=device)
-    executor = FusedExecutor(net, precision=asked.precision)
-    flat = FlatParameters(net.learned, device=device, channels_last=executor.channels_last)
-    feeds = {
-        layer.name: tuple(torch.ones(top, device=device) for top in layer.facts.tops) for layer in net.fed
-    }
+def ours(path: Path, *, is_stepwise: bool) -> Callable[[], object]:
+    """Returns one pass of an executor of ours, over weights that lie as the solver lays them."""
+    net = train_net(path)
+    feeds = constants(net)
+    executor: FusedExecutor | StepwiseExecutor
+    if is_stepwise:
+        executor, channels_last = StepwiseExecutor(net), False
+    else:
+        executor = FusedExecutor(net)
+        channels_last = executor.channels_last
+    flat = FlatParameters(net.learned, device=net.device, channels_last=channels_last)
 
     def run() -> None:
         flat.grad.zero_()
@@ -54,33 +59,38 @@ def ours(asked: argparse.Namespace) -> Callable[[], object]:
     return run
 
 
-def plain(asked: argparse.Namespace) -> Callable[[], object]:
+def constants(net: Net) -> Feeds:
+    """Returns what a net's DummyData layers hold."""
+    return {
+        layer.name: tuple(
+            top.to(net.device) for top in open_feed(layer.facts.node.layer, phase="TRAIN", seed=0).next()
+        )
+        for layer in net.fed
+    }
+
+
+def by_hand(name: str, batch_size: int) -> Callable[[], object]:
     """Returns one pass of the hand-written net."""
-    record = next(timed.record for timed in TIMED if timed.name == asked.name)
-    net = build(asked.name, channels_last=False, device=asked.device)
-    data = torch.ones(asked.batch_size, *record, device=asked.device)
-    label = torch.ones(asked.batch_size, dtype=torch.long, device=asked.device)
+    record = next(timed.record for timed in TIMED if timed.name == name)
+    net = build(name, channels_last=False)
+    data = torch.ones(batch_size, *record)
+    label = torch.ones(batch_size, dtype=torch.long)
 
     def run() -> None:
         net.zero_grad()
-        with torch.autocast(data.device.type, torch.bfloat16, enabled=asked.precision == "bf16"):
-            loss = functional.cross_entropy(net(data), label)
+        loss = functional.cross_entropy(net(data), label)
         loss.backward()  # type: ignore[no-untyped-call]
 
     return run
 
 
-def mean_ms(run: Callable[[], object], *, iterations: int, is_cuda: bool) -> float:
+def mean_ms(run: Callable[[], object], *, iterations: int) -> float:
     """Returns the mean time of a pass after a few that do not count."""
     for _ in range(_WARM_UP):
         run()
-    if is_cuda:
-        torch.cuda.synchronize()
     start = time.perf_counter()
     for _ in range(iterations):
         run()
-    if is_cuda:
-        torch.cuda.synchronize()
     return (time.perf_counter() - start) / iterations * 1000
 
 
