@@ -114,7 +114,7 @@ class _Training:
     def _open(self, device: Device, train_net: NetRole, tests: list[NetRole]) -> Session:
         from caffeflow.engine.session import Session, SessionSettings, ignored_fields
         from caffeflow.engine.setup_lines import message_text
-        from caffeflow.workflows.detection_names import find_tally
+        from caffeflow.evaluate.detection import find_tally
 
         parameters, log = self._parameters, self._log
         log.info("solver.cpp:45", f"Initializing solver from parameters: \n{message_text(parameters)}")

@@ -32,35 +32,31 @@ def with_splits(role: NetRole) -> NetRole:
         return replace(role, net=insert_splits(role.net))
 
 
-class DebugExecutor:
-    """Runs a net stepwise and logs what each layer made.
+class DebugLines:
+    """Logs what each layer made while an executor runs; nothing before it is told to.
 
     Args:
-        net: The net.
+        executor: Runs the net, which has its Split layers.
         on_line: Gets the lines.
         force_backward: Every layer runs backward; the net's field.
     """
 
-    def __init__(self, net: Net, on_line: Callable[[LogLine], None], *, force_backward: bool = False) -> None:
-        self.net: Final = net
-        self._on_line = on_line
-        self._needs: Final = needed_gradients(net.layers, force=force_backward)
-        self._executor = StepwiseExecutor(net, force_backward=force_backward, observer=self._observe)
+    def __init__(
+        self, executor: StepwiseExecutor, on_line: Callable[[LogLine], None], *, force_backward: bool
+    ) -> None:
+        self._executor: Final = executor
+        self._on_line: Final = on_line
+        self._needs: Final = needed_gradients(executor.net.layers, force=force_backward)
 
     def show(self, shows: bool) -> None:
         """Logs from now on, or does not; Caffe does in iterations that it displays."""
         self._executor.observer = self._observe if shows else None
 
-    def forward(self, feeds: Feeds) -> Result:
-        """Runs the net on one batch."""
-        return self._executor.forward(feeds)
-
-    def backward(self) -> None:
-        """Runs backward, and logs the norms of all learned blobs and their gradients."""
-        self._executor.backward()
+    def after_backward(self) -> None:
+        """Logs the norms of all learned blobs and their gradients."""
         if self._executor.observer is None:
             return
-        tensors = [blob.tensors[0] for blob in self.net.learned]
+        tensors = [blob.tensors[0] for blob in self._executor.net.learned]
         data = [tensor.detach() for tensor in tensors]
         diff = [torch.zeros(1) if tensor.grad is None else tensor.grad for tensor in tensors]
         norms = [f"L{order} norm = ({_norm(data, order)}, {_norm(diff, order)})" for order in (1, 2)]
@@ -94,6 +90,35 @@ class DebugExecutor:
 
     def _say(self, text: str) -> None:
         self._on_line(LogLine("net.cpp:593", text))
+
+
+class DebugExecutor:
+    """Runs a net stepwise and logs what each layer made.
+
+    Args:
+        net: The net.
+        on_line: Gets the lines.
+        force_backward: Every layer runs backward; the net's field.
+    """
+
+    def __init__(self, net: Net, on_line: Callable[[LogLine], None], *, force_backward: bool = False) -> None:
+        self.net: Final = net
+        self._executor: Final = StepwiseExecutor(net, force_backward=force_backward)
+        self._lines: Final = DebugLines(self._executor, on_line, force_backward=force_backward)
+        self._lines.show(True)
+
+    def show(self, shows: bool) -> None:
+        """Logs from now on, or does not."""
+        self._lines.show(shows)
+
+    def forward(self, feeds: Feeds) -> Result:
+        """Runs the net on one batch."""
+        return self._executor.forward(feeds)
+
+    def backward(self) -> None:
+        """Runs backward."""
+        self._executor.backward()
+        self._lines.after_backward()
 
 
 def _mean(tensor: Tensor) -> str:

@@ -13,6 +13,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from caffeflow.engine.debug_info import DebugLines, with_splits
+from caffeflow.engine.detection import NewTally
 from caffeflow.engine.lines import LogLine
 from caffeflow.engine.live_net import LiveNet
 from caffeflow.engine.loop import Run, Shown, Tested
@@ -26,7 +28,6 @@ from caffeflow.engine.solver import Solver
 from caffeflow.engine.testing import TestPass
 from caffeflow.engine.training import Feeds, Result
 from caffeflow.engine.updates import Clipped
-from caffeflow.errors import NetError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import NetRole
 
@@ -42,6 +43,7 @@ class LiveSolver:
         tests: The nets to test, in the solver's order.
         seed: Of the train net's fillers, dropout, crops and mirrors.
         on_line: Gets the lines of the log.
+        new_tally: What takes the rows of tests of detections; for solvers with that eval_type.
 
     Raises:
         NetError: A solver or net that Caffe would refuse, or a field that is not honoured here.
@@ -56,29 +58,31 @@ class LiveSolver:
         *,
         seed: int,
         on_line: Callable[[LogLine], None],
+        new_tally: NewTally | None = None,
     ) -> None:
         check_solver(parameters)
-        if parameters.debug_info or parameters.eval_type != "classification":
-            raise NetError(
-                "debug_info and eval_type have no effect in Python; remove them, or run: caffeflow train"
-            )
-        self.net: Final = LiveNet(train, seed=seed)
+        shows = parameters.debug_info
+        self.net: Final = LiveNet(with_splits(train) if shows else train, seed=seed)
         if parameters.snapshot_format == SolverParameter.HDF5:
             for line in hdf5_remarks(self.net.net):
                 on_line(line)
-        self.test_nets: Final = [LiveNet(role, seed=seed) for role in tests]
-        for net in self.test_nets:
+        self.test_nets: Final = [LiveNet(with_splits(role) if shows else role, seed=seed) for role in tests]
+        for net, role in zip(self.test_nets, tests, strict=True):
             net.share(self.net)
+            if shows:
+                _debug_lines(net, role, on_line).show(True)
         self._callbacks: Final[list[tuple[Call, Call]]] = []
+        self._lines: Final = _debug_lines(self.net, train, on_line) if shows else None
+        runner = _Runner(self.net, self._lines)
         self._solver: Final = _UpdatesInDiff(
-            parameters, self.net.net, _Runner(self.net), reduce=self._ready, on_start=self._start
+            parameters, self.net.net, runner, reduce=self._ready, on_start=self._start
         )
         self._run: Final = Run(
             parameters,
             self._solver,
             next_feeds=dict,  # the nets bring their own data
             tests=[
-                TestPass(_Runner(net), dict, iterations=iterations)
+                TestPass(_Runner(net), dict, iterations=iterations, new_tally=new_tally)
                 for net, iterations in zip(self.test_nets, parameters.test_iter, strict=True)
             ],
             snapshot_prefix=parameters.snapshot_prefix,
@@ -150,12 +154,18 @@ class LiveSolver:
         net.share(self.net)
 
     def _start(self) -> None:
+        if self._lines is not None:
+            self._lines.show(self._solver.is_displayed)
         for on_start, _ in self._callbacks:
             on_start()
 
     def _ready(self, _gradient: Tensor) -> None:
         for _, on_gradients_ready in self._callbacks:
             on_gradients_ready()
+
+
+def _debug_lines(net: LiveNet, role: NetRole, on_line: Callable[[LogLine], None]) -> DebugLines:
+    return DebugLines(net.executor, on_line, force_backward=role.net.force_backward)
 
 
 class _UpdatesInDiff(Solver):
@@ -172,8 +182,9 @@ class _UpdatesInDiff(Solver):
 class _Runner:
     """Runs a live net as solvers run nets."""
 
-    def __init__(self, live: LiveNet) -> None:
+    def __init__(self, live: LiveNet, debug_lines: DebugLines | None = None) -> None:
         self._live: Final = live
+        self._debug_lines: Final = debug_lines
 
     @property
     def net(self) -> Net:
@@ -187,6 +198,8 @@ class _Runner:
     def backward(self) -> None:
         """Adds the gradients to those of the learned blobs."""
         self._live.executor.backward()
+        if self._debug_lines is not None:
+            self._debug_lines.after_backward()
 
 
 class _Lines:

@@ -12,13 +12,16 @@ and one for each detection, (image, label, score, right, wrong). Where one would
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caffeflow.errors import NetError
+from caffeflow.proto.caffe_pb2 import SolverParameter
 
 ApVersion = Literal["11point", "MaxIntegral", "Integral"]
 AP_VERSIONS: Final[tuple[str, ...]] = get_args(ApVersion)
@@ -111,6 +114,17 @@ def check_ap_version(version: str) -> ApVersion:
     if version not in AP_VERSIONS:
         raise NetError(f"ap_version is '{version}'; expected one of {', '.join(AP_VERSIONS)}")
     return cast(ApVersion, version)
+
+
+def find_tally(parameters: SolverParameter) -> Callable[[], DetectionTally] | None:
+    """Returns what scores the tests of a solver; None if it does not test detections.
+
+    Raises:
+        NetError: There is no such ap_version.
+    """
+    if parameters.eval_type != "detection":
+        return None
+    return partial(DetectionTally, check_ap_version(parameters.ap_version))
 
 
 def average_precision(scores: Floats, right: Floats, *, boxes: int, version: ApVersion) -> np.float32:

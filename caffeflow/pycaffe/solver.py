@@ -13,6 +13,7 @@ from typing import ClassVar
 from caffeflow.engine import lines
 from caffeflow.engine.live_solver import LiveSolver
 from caffeflow.engine.python_layers import allowed
+from caffeflow.evaluate.detection import find_tally
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import test_nets_of as nets_to_test
 from caffeflow.proto.net import train_net_of
@@ -50,7 +51,9 @@ class Solver:
         seed = self.param.random_seed if self.param.random_seed >= 0 else mode.next_seed()
         train, tests = train_net_of(self.param, solver_path=path), nets_to_test(self.param, solver_path=path)
         with allowed():
-            self._live = LiveSolver(self.param, train, tests, seed=seed, on_line=mode.show)
+            self._live = LiveSolver(
+                self.param, train, tests, seed=seed, on_line=mode.show, new_tally=find_tally(self.param)
+            )
         self.net = Net.of(self._live.net)
         self.test_nets = [Net.of(live) for live in self._live.test_nets]
         for name in weights_of(self.param):

@@ -1,27 +1,13 @@
-"""What a detection net's files say beside its layers: what its labels are called, and how it is scored."""
+"""What a detection net's files say beside its layers: what its labels are called."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
 from caffeflow.data.manifest import MANIFEST_NAME, read_manifest
-from caffeflow.engine.detection import NewTally
-from caffeflow.evaluate.detection import DetectionTally, check_ap_version
-from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter, SolverParameter
+from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
 from caffeflow.proto.labelmap import read_label_map
-
-
-def find_tally(parameters: SolverParameter) -> NewTally | None:
-    """Returns what scores the tests of a solver; None if it does not test detections.
-
-    Raises:
-        NetError: There is no such ap_version.
-    """
-    if parameters.eval_type != "detection":
-        return None
-    return partial(DetectionTally, check_ap_version(parameters.ap_version))
 
 
 def class_names_in(net: NetParameter) -> Mapping[int, str]:

@@ -16,10 +16,10 @@ from caffeflow.engine import lines
 from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.lines import Element, LogLine, number
 from caffeflow.engine.testing import TestPass, elements_of, lines_of
+from caffeflow.evaluate.detection import find_tally
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import filter_net, net_state
 from caffeflow.proto.text import read_net
-from caffeflow.workflows.detection_names import find_tally
 from caffeflow.workflows.preflight import is_detection
 from caffeflow.workflows.test import Bench, TestSettings, open_bench
 from caffeflow.workflows.test_detection_net import find_solver_beside

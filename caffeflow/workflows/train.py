@@ -26,11 +26,12 @@ from caffeflow.engine.snapshot import SnapshotFiles, check_prefix, find_newest, 
 from caffeflow.engine.solver import NonFiniteLossError
 from caffeflow.engine.tensorboard import find_writer
 from caffeflow.errors import CaffeflowError, CheckError, NetError, UsageError, WeightsError
+from caffeflow.evaluate.detection import find_tally
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.matching import CopyPlan
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import format_message, read_solver
-from caffeflow.workflows.detection_names import class_names_in, find_tally
+from caffeflow.workflows.detection_names import class_names_in
 from caffeflow.workflows.preflight import preflight
 from caffeflow.workflows.preflight_findings import Flight
 from caffeflow.workflows.run_folder import RUNS, MetricsTable, RunFolder, read_record, runs_of
