@@ -5,8 +5,11 @@
 JPEGS holds `train/CLASS/*.jpg` and `test/CLASS/*.jpg` of CIFAR-10. Each seed takes N pictures of each class,
 and trains mobilenet-v2 with CIFAR's strides on them twice: as its prototxt says, which mirrors, and with the
 options after `--` too (`--rand-scale 0.5 1.0`). Everything else is the same, the 10,000 test pictures decide,
-once, after the last iteration. Prints Markdown; the train column is the mean loss of the last tenth of
-iterations. Everything is written into a temporary folder, or the one that --scratch names.
+once, after the last iteration. Prints Markdown; the train loss is the mean of the last tenth of iterations.
+Everything is written into a temporary folder, or the one that --scratch names.
+
+BatchNorm forgets by a tenth an iteration, not by Caffe's thousandth: that would look back on as many
+iterations as these trainings have, to weights that are long gone.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from caffeflow.cli.main import run
 
 _BATCH: Final = 50
 _STRIDES: Final = "1,1,2,2,2"  # 32x32 pixels become 4x4 instead of one
+_NORM: Final = 'type: "BatchNorm"'
+_FORGETTING: Final = "batch_norm_param { moving_average_fraction: 0.9 }"
 _DISPLAY: Final = 20
 
 
@@ -92,6 +97,8 @@ def _net(data: Path, seed: int, asked: argparse.Namespace) -> Path:
     fixed = ["--test-batch-size", "100", "--display", str(_DISPLAY), "--cpu"]
     words = [*size, *rate, *budget, *fixed, "--set", "test_initialization=false"]
     _caffeflow("render", "mobilenet-v2", "--data", str(data), "--out", str(out), *words)
+    net = out / "train_val.prototxt"
+    net.write_text(net.read_text().replace(_NORM, f"{_NORM} {_FORGETTING}"))
     return out / "solver.prototxt"
 
 
@@ -135,10 +142,10 @@ def _folder(given: Path | None) -> Iterator[Path]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("jpegs", type=Path)
-    parser.add_argument("--images", type=int, default=100, help="of each class to train on")
+    parser.add_argument("--images", type=int, default=200, help="of each class to train on")
     parser.add_argument("--tests", type=int, help="of each class to test on [default: all]")
-    parser.add_argument("--iterations", type=int, default=1200, help="of each training")
-    parser.add_argument("--width", type=float, default=0.5, help="of the net")
+    parser.add_argument("--iterations", type=int, default=1000, help="of each training")
+    parser.add_argument("--width", type=float, default=0.35, help="of the net")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--scratch", type=Path, help="a folder to make and keep")
     parser.add_argument("options", nargs="*", help="of train, after --")
