@@ -43,7 +43,7 @@ _ORDERS: Final = tuple(permutations((_BRIGHTNESS, _CONTRAST, _SATURATION)))
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """What is asked for; at least one of the three.
+    """What is asked for; each part may be missing.
 
     Attributes:
         augment: `crop`: windows in the crop's shape. `inception`: windows of other shapes as well, resized.
