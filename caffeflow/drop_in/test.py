@@ -30,21 +30,26 @@ def test(line: CommandLine, log: Log) -> None:
     from caffeflow.engine.standalone import StandaloneNet
 
     with ExitStack() as opened:
-        subject = opened.enter_context(StandaloneNet(role, device=device, seed=0, on_line=log.write))
+        shows_blobs = role.net.debug_info
+        subject = opened.enter_context(
+            StandaloneNet(role, device=device, seed=0, on_line=log.write, splits=shows_blobs)
+        )
         load_weights(line.text("weights"), subject.net.load, role, log)
         iterations = line.number("iterations")
         log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
-        _run(subject, iterations, log)
+        _run(subject, iterations, log, shows_blobs=shows_blobs)
 
 
 test.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever its name says
 
 
-def _run(subject: StandaloneNet, iterations: int, log: Log) -> None:
+def _run(subject: StandaloneNet, iterations: int, log: Log, *, shows_blobs: bool) -> None:
+    from caffeflow.engine.debug_info import DebugExecutor
     from caffeflow.engine.testing import elements_of
     from caffeflow.engine.training import FusedExecutor
 
-    executor = FusedExecutor(subject.net)
+    net = subject.net
+    executor = DebugExecutor(net, log.write) if shows_blobs else FusedExecutor(net)
     loss = 0.0
     first: Sequence[Element] = ()
     sums: list[float] = []

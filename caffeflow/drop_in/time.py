@@ -30,7 +30,8 @@ def time(line: CommandLine, log: Log) -> None:
     from caffeflow.engine.benchmark import Benchmark
     from caffeflow.engine.standalone import StandaloneNet
 
-    with StandaloneNet(role, device=device, seed=0, on_line=log.write) as subject:
+    # Caffe's Split layers are among those that it times.
+    with StandaloneNet(role, device=device, seed=0, on_line=log.write, splits=True) as subject:
         _measure(Benchmark(subject), line.number("iterations"), log)
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from caffeflow.engine import setup_lines
+from caffeflow.engine.debug_info import with_splits
 from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.protocol import Feed
 from caffeflow.engine.feed.sources import record_shape
@@ -32,6 +33,7 @@ class StandaloneNet:
         device: Where it runs.
         seed: Of fillers, dropout, crops and mirrors.
         on_line: Gets the lines that Caffe logs while it builds a net.
+        splits: Build it with Caffe's Split layers.
 
     Raises:
         NetError: A net that Caffe would refuse.
@@ -39,10 +41,17 @@ class StandaloneNet:
     """
 
     def __init__(
-        self, role: NetRole, *, device: torch.device, seed: int, on_line: Callable[[LogLine], None]
+        self,
+        role: NetRole,
+        *,
+        device: torch.device,
+        seed: int,
+        on_line: Callable[[LogLine], None],
+        splits: bool = False,
     ) -> None:
         torch.manual_seed(seed)
-        self.net: Final = Net.of(role, record_shape=record_shape, seed=seed, device=device)
+        built = with_splits(role) if splits else role
+        self.net: Final = Net.of(built, record_shape=record_shape, seed=seed, device=device)
         for line in setup_lines.of_net_alone(role, self.net):
             on_line(line)
         with ExitStack() as opened, located(role.net_file):

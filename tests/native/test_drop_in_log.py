@@ -1,4 +1,4 @@
-"""Every line that a training logs, in a net with branches: Caffe's and the stand-in's, with debug_info and without."""
+"""Every line that is logged about a net with branches, with debug_info and without: Caffe's and the stand-in's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,13 +95,19 @@ def write_weights(path: Path) -> None:
     write_caffemodel(path, name="branched", layers=layers)
 
 
-def log_of(command: Sequence[str | Path], folder: Path, solver: str) -> list[str]:
-    """Returns all lines of a training's log without prefixes and speeds."""
+BEGINS = "Starting Optimization"
+TRAIN = ("train", "-solver", "solver.prototxt", "-weights", "branched.caffemodel")
+
+
+def log_of(
+    command: Sequence[str | Path], folder: Path, *, words: Sequence[str], solver: str, net: str
+) -> list[str]:
+    """Returns all lines of a log without prefixes and speeds."""
     write_project(folder, solver=solver)
-    (folder / "branched.prototxt").write_text(NET)
+    (folder / "branched.prototxt").write_text(net)
     write_weights(folder / "branched.caffemodel")
     done = subprocess.run(
-        [*command, "train", "-solver", "solver.prototxt", "-weights", "branched.caffemodel"],
+        [*command, *words],
         cwd=folder, env=environment(threads=1), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -108,28 +115,70 @@ def log_of(command: Sequence[str | Path], folder: Path, solver: str) -> list[str
     return [line for line in lines if not line.startswith(OF_THE_FEED)]
 
 
-def assert_same_log(caffe: NativeCaffe, folder: Path, solver: str) -> list[str]:
-    """Compares all lines, and returns them."""
-    theirs = log_of([caffe.tool("caffe")], folder / "theirs", solver)
-    ours = log_of([sys.executable, "-m", "caffeflow.drop_in"], folder / "ours", solver)
+def assert_same_log(
+    caffe: NativeCaffe,
+    folder: Path,
+    begins: str,
+    *,
+    words: Sequence[str] = TRAIN,
+    solver: str = SOLVER,
+    net: str = NET,
+    rel: float | None = 2e-5,
+) -> list[str]:
+    """Compares all lines, and returns them.
+
+    Args:
+        caffe: The real one.
+        folder: Gets both runs' folders.
+        begins: The line up to which all must be equal to the letter.
+        words: The command.
+        solver: Solver.
+        net: Net.
+        rel: How far numbers may differ afterwards; None: they are times.
+    """
+    run = partial(log_of, words=words, solver=solver, net=net)
+    theirs = run([caffe.tool("caffe")], folder / "theirs")
+    ours = run([sys.executable, "-m", "caffeflow.drop_in"], folder / "ours")
     assert [NUMBER.sub("#", line) for line in ours] == [NUMBER.sub("#", line) for line in theirs]
-    begin = theirs.index("Starting Optimization")
+    begin = theirs.index(begins)
     assert ours[:begin] == theirs[:begin]
+    if rel is None:
+        return ours
     for mine, expected in zip(ours[begin:], theirs[begin:], strict=True):
         found = [float(value) for value in NUMBER.findall(mine)]
         known = [float(value) for value in NUMBER.findall(expected)]
-        assert found == pytest.approx(known, rel=2e-5, abs=1e-9), mine
+        assert found == pytest.approx(known, rel=rel, abs=1e-9), mine
     return ours
 
 
 @pytest.mark.parametrize("debug", ["", "debug_info: true"])
 def test_every_line_is_caffes(caffe: NativeCaffe, tmp_path: Path, debug: str) -> None:
-    lines = assert_same_log(caffe, tmp_path, SOLVER.replace("DEBUG", debug))
+    lines = assert_same_log(caffe, tmp_path, BEGINS, solver=SOLVER.replace("DEBUG", debug))
     shown = [line for line in lines if "[Forward]" in line or "[Backward]" in line]
     assert len(shown) > 300 if debug else not shown
 
 
 @pytest.mark.parametrize("nets", NETS)
 def test_nets_are_named_in_every_way_that_a_solver_has(caffe: NativeCaffe, tmp_path: Path, nets: str) -> None:
-    lines = assert_same_log(caffe, tmp_path, NETS[nets] + SOLVER_OF_FORMS)
+    lines = assert_same_log(caffe, tmp_path, BEGINS, solver=NETS[nets] + SOLVER_OF_FORMS)
     assert lines[-1] == "Optimization Done."
+
+
+def test_a_net_that_asks_to_be_shown_is_shown_when_it_is_tested(caffe: NativeCaffe, tmp_path: Path) -> None:
+    words = [
+        "test",
+        "-model=branched.prototxt",
+        "-weights=branched.caffemodel",
+        "-iterations=2",
+        "-stage=often",
+    ]
+    lines = assert_same_log(
+        caffe, tmp_path, "Running for 2 iterations.", words=words, net=f"debug_info: true {NET}"
+    )
+    assert "[Forward] Layer ip2_ip2_0_split, top blob ip2_ip2_0_split_2 data" in "".join(lines)
+
+
+def test_split_layers_are_timed(caffe: NativeCaffe, tmp_path: Path) -> None:
+    words = ("time", "-model", "branched.prototxt", "-iterations", "2")
+    lines = assert_same_log(caffe, tmp_path, "Performing Forward", words=words, rel=None)
+    assert sum(line.lstrip().startswith("ip1b_ip1b_0_split\t") for line in lines) == 2
