@@ -6,9 +6,6 @@ neighbours look at those that are here once more, by hand.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import h5py
@@ -16,10 +13,10 @@ import numpy as np
 import pytest
 
 from caffeflow import pycaffe
-from caffeflow.engine.feed.opening import open_feed
-from tests.support.drawn_layers.compare import Differences
+from tests.support.drawn_layers.compare import EQUAL, Blobs
 from tests.support.drawn_layers.draw import Draw
 from tests.support.drawn_layers.families import CONFIGURATIONS
+from tests.support.drawn_layers.feed_answers import ask_feeds, assert_feed_brings
 from tests.support.drawn_layers.feeds import FEEDS, DrawnFeed, write_sources
 from tests.support.drawn_layers.verdict import row
 from tests.support.fidelity import Keep
@@ -27,10 +24,6 @@ from tests.support.native import NativeCaffe
 from tests.support.native_pycaffe import ask_pycaffe
 
 pytestmark = [pytest.mark.native, pytest.mark.fidelity]
-
-DRIVER = Path(__file__).resolve().parents[1] / "support" / "native_feed_driver.py"
-EQUAL = Differences(0.0, None, None)
-Answers = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -46,41 +39,31 @@ def feeds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[DrawnFeed]
 @pytest.fixture(scope="module")
 def answers(
     caffe: NativeCaffe, feeds: dict[str, list[DrawnFeed]], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str, int], Answers]:
-    """What Caffe answers, by type and number; all of it asked in one process."""
-    folder = tmp_path_factory.mktemp("drawn_feeds")
-    orders = []
-    for layer_type, drawn in feeds.items():
-        for number, feed in enumerate(drawn):
-            name = f"{layer_type}-{number}"
-            (folder / f"{name}.prototxt").write_text(feed.text())
-            order = {"name": name, "prototxt": f"{name}.prototxt", "phase": feed.phase}
-            orders.append(order | {"batches": feed.batches, "tops": list(feed.layer.top)})
-    (folder / "cases.json").write_text(json.dumps(orders))
-    caffe.run("python", DRIVER, folder)
-    return lambda layer_type, number: dict(np.load(folder / f"{layer_type}-{number}.out.npz"))
+) -> dict[str, list[Blobs]]:
+    """What Caffe answers by type, all of it asked in one process."""
+    everything = [feed for drawn in feeds.values() for feed in drawn]
+    found = ask_feeds(caffe, everything, tmp_path_factory.mktemp("drawn_feeds"))
+    starts = range(0, len(everything), CONFIGURATIONS)
+    return {
+        layer_type: found[start : start + CONFIGURATIONS]
+        for layer_type, start in zip(feeds, starts, strict=True)
+    }
 
 
 @pytest.mark.parametrize("layer_type", FEEDS)
 def test_drawn_feeds_bring_what_caffe_s_bring(
     layer_type: str,
     feeds: dict[str, list[DrawnFeed]],
-    answers: Callable[[str, int], Answers],
+    answers: dict[str, list[Blobs]],
     fidelity: Keep,
 ) -> None:
-    for number, feed in enumerate(feeds[layer_type]):
-        theirs = answers(layer_type, number)
-        with closing(open_feed(feed.layer, phase=feed.phase, seed=0, workers=2)) as ours:
-            for batch in range(feed.batches):
-                for top, values in zip(feed.layer.top, ours.next(), strict=True):
-                    np.testing.assert_array_equal(
-                        values.numpy(), theirs[f"{top}_{batch}"], err_msg=feed.text()
-                    )
+    for feed, expected in zip(feeds[layer_type], answers[layer_type], strict=True):
+        assert_feed_brings(feed, expected)
     assert len(feeds[layer_type]) == 20
     fidelity("Layer types", layer_type, row([EQUAL] * len(feeds[layer_type])))
 
 
-def memory_layer(number: int) -> tuple[str, Answers]:
+def memory_layer(number: int) -> tuple[str, Blobs]:
     """Draws a MemoryData layer, and the arrays that it is given: some batches, whole ones."""
     draw = Draw(f"MemoryData-{number}")
     batch, *shape = (draw.integer(1, 5) for _ in range(4))
@@ -123,7 +106,7 @@ def test_drawn_memory_data_brings_what_caffe_s_brings(
     fidelity("Layer types", "MemoryData", row([EQUAL] * len(drawn)))
 
 
-def output_net(folder: Path, number: int, who: str) -> tuple[Path, Path, Answers]:
+def output_net(folder: Path, number: int, who: str) -> tuple[Path, Path, Blobs]:
     """Draws a net that writes two blobs; returns its file, the file that it writes, and the blobs."""
     draw = Draw(f"HDF5Output-{number}")
     rows = draw.integer(1, 7)

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.drawn_layers.compare import Blobs, Died, ask
+from tests.support.drawn_layers.annotated import annotated_data, write_annotated_sources
+from tests.support.drawn_layers.compare import EQUAL, Blobs, Died, ask
 from tests.support.drawn_layers.configuration import drawn
+from tests.support.drawn_layers.draw import Draw
 from tests.support.drawn_layers.families import CONFIGURATIONS
+from tests.support.drawn_layers.feed_answers import ask_feeds, assert_feed_brings
 from tests.support.drawn_layers.fork import FAMILIES
 from tests.support.drawn_layers.verdict import differences, row
 from tests.support.fidelity import Keep
@@ -49,6 +52,20 @@ def test_drawn_layers_compute_what_the_fork_computes(
     found = differences(ssd_caffe, DRAWN[what], answers[what], tmp_path)
     assert len(found) == 20
     fidelity("Layer types of the SSD fork", what, row(found))
+
+
+def test_drawn_annotated_data_brings_what_the_fork_s_brings(
+    ssd_caffe: NativeCaffe, tmp_path: Path, fidelity: Keep
+) -> None:
+    write_annotated_sources(tmp_path)
+    drawn_feeds = [
+        annotated_data(Draw(f"AnnotatedData-{number}"), tmp_path) for number in range(CONFIGURATIONS)
+    ]
+    assert len(drawn_feeds) == 20
+    theirs = ask_feeds(ssd_caffe, drawn_feeds, tmp_path)
+    for feed, expected in zip(drawn_feeds, theirs, strict=True):
+        assert_feed_brings(feed, expected)
+    fidelity("Layer types of the SSD fork", "AnnotatedData", row([EQUAL] * CONFIGURATIONS))
 
 
 def test_all_types_of_the_fork_are_drawn() -> None:

@@ -63,7 +63,7 @@ def test_what_is_compared_is_within_the_bound() -> None:
             figures = [cells[kind] for kind in ("tops", "bottom diffs", "param diffs") if cells[kind] != "—"]
             assert all(float(figure) <= WORST for figure in figures), what
     assert len(rows["Layer types"]) == 60
-    assert len(rows["Layer types of the SSD fork"]) == 9
+    assert len(rows["Layer types of the SSD fork"]) == 10
 
 
 @pytest.mark.parametrize("what", [*FAMILIES, *fork.FAMILIES])

@@ -103,6 +103,9 @@ class Differences:
         )
 
 
+EQUAL: Final = Differences(tops=0.0, bottom_diffs=None, param_diffs=None)
+
+
 def compare(configuration: Configuration, theirs: Blobs) -> Differences:
     """Returns how far our executors are from Caffe's answer.
 

@@ -25,12 +25,12 @@ def configurations(layer_type: str) -> list[Configuration]:
 
 
 LEFT_OUT: Final = {
-    "AnnotatedData": "its batches are compared in the forced steps of SSD nets; what goes through a sampler the fork"
-    " encodes as JPEG once more",
+    "AnnotatedData: samplers, distortion, expansion": "drawn by each from a generator of its own; what goes through"
+    " them the fork encodes as JPEG once more",
     "ConvolutionDepthwise": "a fork's name of a Convolution with as many groups as channels, which is drawn;"
     " neither Caffe at hand has it",
     "Convolution, Deconvolution: more than three spatial axes": "not run here",
-    "Data, ImageData, WindowData: crop in TRAIN, mirror, shuffle, rand_skip": "drawn by each from a generator of"
+    "AnnotatedData, Data, ImageData, WindowData: crop in TRAIN, mirror, shuffle, rand_skip": "drawn by each from a generator of"
     " its own",
     "DepthwiseConvolution": "a fork's name of a Convolution with as many groups as channels, which is drawn;"
     " neither Caffe at hand has it",
