@@ -64,20 +64,20 @@ _TREES: Final[dict[str, str]] = {
 """Layer type of the schema's that BVLC's tree lacks -> the trees that have it."""
 
 _FOREIGN: Final[dict[str, str]] = {
-    "BN": "caffe-segnet's and PSPNet's trees",
+    "BN": "caffe-segnet or PSPNet's tree",
     "DenseImageData": "caffe-segnet",
-    "Upsample": "caffe-segnet and MobileNet-YOLO",
-    "Interp": "DeepLab's and PSPNet's trees",
+    "Upsample": "caffe-segnet or MobileNet-YOLO",
+    "Interp": "DeepLab's or PSPNet's tree",
     **dict.fromkeys(("ImageSegData", "SegAccuracy", "MatRead", "MatWrite", "DenseCRF"), "DeepLab's tree"),
     "ROIPooling": "Fast R-CNN's tree",
     **dict.fromkeys(
         ("PSROIPooling", "BoxAnnotatorOHEM", "SmoothL1LossOHEM", "SoftmaxWithLossOHEM"), "R-FCN's tree"
     ),
-    "DeformableConvolution": "the trees of deformable R-FCN",
-    "Proposal": "Faster R-CNN's C++ trees",
-    "ShuffleChannel": "the ShuffleNet trees",
+    "DeformableConvolution": "deformable R-FCN's tree",
+    "Proposal": "a C++ tree of Faster R-CNN",
+    "ShuffleChannel": "a ShuffleNet tree",
     "MultiStageMeanfield": "CRF-RNN's tree",
-    **dict.fromkeys(("DetectionLoss", "RegionLoss", "Reorg"), "the YOLO trees"),
+    **dict.fromkeys(("DetectionLoss", "RegionLoss", "Reorg"), "a YOLO tree"),
     **dict.fromkeys(("Yolov3", "Yolov3DetectionOutput"), "MobileNet-YOLO"),
     "Axpy": "the SENet tree",
     "CenterLoss": "caffe-face",
@@ -86,7 +86,7 @@ _FOREIGN: Final[dict[str, str]] = {
     **dict.fromkeys(("SeluDropout", "DiceCoefLoss"), "jolibrain/caffe"),
     "DepthToSpace": "synopsys-caffe",
     **dict.fromkeys(("Correlation", "Correlation1D", "FlowWarp", "Resample", "CustomData"), "FlowNet's tree"),
-    "SpatialTransformer": "the trees of spatial transformers",
+    "SpatialTransformer": "a tree with spatial transformers",
     **dict.fromkeys(("L1Loss", "DetectNetTransformation"), "NVIDIA Caffe"),
     **dict.fromkeys(("ConvolutionRistretto", "FcRistretto", "LRNRistretto"), "Ristretto"),
 }  # fmt: skip
