@@ -6,8 +6,9 @@ losses and accuracies or the scores as they are used. The body between them is t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from caffeflow.errors import NetError
@@ -19,8 +20,11 @@ from caffeflow.proto.net import filter_net, net_state
 _BRINGING: Final = frozenset(
     {"Data", "ImageData", "HDF5Data", "MemoryData", "WindowData", "Input", "Python", "DummyData"}
 )
-# What becomes of a loss where there are no labels.
-_SCORES_OF: Final = {"SoftmaxWithLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
+SCORES_OF: Final[Mapping[str, str]] = MappingProxyType(
+    {"SoftmaxWithLoss": "Softmax", "InfogainLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
+)
+"""What becomes of a loss where there are no labels: the layer that it holds inside, over the same scores."""
+
 _NORMALIZING: Final = ("Softmax", "Sigmoid", "ArgMax")
 _IMAGE_AXES: Final = 4
 _LABEL: Final = "label"  # of a deploy form that is to be trained
@@ -166,7 +170,7 @@ def _with_loss(body: Sequence[LayerParameter]) -> list[LayerParameter]:
 
 
 def _scores_of(loss: LayerParameter, layers: Sequence[LayerParameter]) -> list[LayerParameter]:
-    kind = _SCORES_OF.get(loss.type)
+    kind = SCORES_OF.get(loss.type)
     if kind is None:
         return []
     names = {layer.name for layer in layers}

@@ -19,11 +19,11 @@ from caffeflow.engine.training import Feeds, FusedExecutor
 from caffeflow.errors import CheckError, NetError
 from caffeflow.evaluate.opencv_check import find_obstacle, run_opencv
 from caffeflow.proto.graph import Graph, Value
+from caffeflow.proto.stages import SCORES_OF
 from caffeflow.workflows.bundle import maker_type
 from caffeflow.workflows.same_outputs import TOLERANCE
 
 _LAST_STEPS: Final = ("Softmax", "Sigmoid", "DetectionOutput")
-_LOSSES: Final = ("SoftmaxWithLoss", "SigmoidCrossEntropyLoss")
 
 Floats = NDArray[np.float32]
 
@@ -69,7 +69,7 @@ def partners(tested: Graph, deployed: Graph) -> list[tuple[str, str]]:
     missing = [blob for blob in probes if blob not in known]
     if not missing:
         return [(blob, blob) for blob in probes]
-    scores = [node.bottoms[0].blob for node in tested.nodes if node.layer.type in _LOSSES]
+    scores = [node.bottoms[0].blob for node in tested.nodes if node.layer.type in SCORES_OF]
     if len(scores) == 1 and len(probes) == 1:
         return [(scores[0], probes[0])]
     raise NetError(

@@ -18,12 +18,8 @@ from caffeflow.errors import NetError
 from caffeflow.layers.spec import Shape, spec_for
 from caffeflow.proto.caffe_pb2 import BlobShape, FillerParameter, LayerParameter, NetParameter
 from caffeflow.proto.graph import build_graph
+from caffeflow.proto.stages import SCORES_OF
 
-_ACTIVATIONS: Final = {
-    "SoftmaxWithLoss": "Softmax",
-    "InfogainLoss": "Softmax",
-    "SigmoidCrossEntropyLoss": "Sigmoid",
-}
 _JUDGES: Final = ("Accuracy", "Silence")
 _IDENTITY: Final = "Dropout"
 _NO_RECORDS: Final = ("Input", "Parameter", "DummyData")
@@ -140,7 +136,7 @@ def _end_in_activations(work: _Surgery) -> None:
     work.helping.update(blob for loss, _ in work.losses for blob in loss.bottom)
     for loss in heads:
         scores = loss.bottom[0]
-        activation = _ACTIVATIONS.get(loss.type)
+        activation = SCORES_OF.get(loss.type)
         if activation is None:
             work.wanted.append(scores)
             continue

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from caffeflow.errors import CheckError, NetError
 from caffeflow.proto.graph import Node
+from caffeflow.proto.stages import SCORES_OF
 
 if TYPE_CHECKING:
     from caffeflow.engine.net import Net
@@ -34,7 +35,7 @@ _JUMPING: Final[Mapping[str, int]] = {
     "DetectionOutput": 2,
     "DetectionEvaluate": 0,
 }
-_HIDING: Final = ("Softmax", "SoftmaxWithLoss", "Sigmoid", "SigmoidCrossEntropyLoss")
+_HIDING: Final = ("Softmax", "Sigmoid", *SCORES_OF)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,7 @@ from caffeflow.proto.graph import Value
 _log = logging.getLogger(__name__)
 
 _WITH_LABELS: Final = ("Data", "ImageData", "AnnotatedData")
-_READERS: Final = {"SoftmaxWithLoss", "Accuracy"}
+_READERS: Final = {"SoftmaxWithLoss", "InfogainLoss", "Accuracy"}
 
 
 @dataclass(frozen=True)

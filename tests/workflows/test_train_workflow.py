@@ -15,7 +15,7 @@ import pytest
 
 from caffeflow.cli.main import run
 from caffeflow.errors import CaffeflowError, CheckError, DataError, NetError, UsageError, WeightsError
-from caffeflow.proto.binary import read_caffemodel, write_caffemodel
+from caffeflow.proto.binary import read_caffemodel, write_caffemodel, write_mean
 from caffeflow.report.log import read_log
 from caffeflow.workflows.run_folder import RunFolder, read_record
 from caffeflow.workflows.train_settings import find_solver
@@ -179,6 +179,17 @@ def test_labels_beyond_the_classes_are_found_before_training() -> None:
     ):
         project.train()
     assert runs() == []
+
+
+def test_labels_of_an_infogain_loss_are_looked_at_too() -> None:
+    project = Project("max_iter: 3", classes=4)
+    path = project.solver.with_name("train_val.prototxt")
+    matrix = 'InfogainLoss" infogain_loss_param { source: "h.binaryproto" }'
+    text = path.read_text().replace('"Accuracy"', '"Silence"').replace('SoftmaxWithLoss"', matrix)
+    path.write_text(text.replace('top: "accuracy"', ""))
+    write_mean("h.binaryproto", np.eye(4, dtype=np.float32)[None])
+    with pytest.raises(DataError, match=r"label 4.*4 classes.*layer 'loss'"):
+        project.train()
 
 
 def test_labels_are_looked_up_in_the_manifest() -> None:

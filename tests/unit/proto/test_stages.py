@@ -73,6 +73,19 @@ def test_a_deploy_form_gets_accuracy_and_loss_for_its_softmax() -> None:
     assert names(again.layer) == ["conv", "relu", "fc8", "prob"]
 
 
+@pytest.mark.parametrize(
+    ("loss", "scores"), [("InfogainLoss", "Softmax"), ("SigmoidCrossEntropyLoss", "Sigmoid"), ("HingeLoss", None)]
+)
+def test_a_loss_becomes_what_it_holds_inside(loss: str, scores: str | None) -> None:
+    net = net_of(GOOGLENET_LIKE.replace("SoftmaxWithLoss", loss))
+    entry = find_entry(net)
+    last = deploy_body_of(body_of(net, entry), entry).layer[-1]
+    if scores is None:
+        assert last.name == "loss3/classifier"
+    else:
+        assert (last.type, last.bottom[:]) == (scores, ["loss3/classifier"])
+
+
 def test_a_deploy_form_of_two_outputs_is_refused() -> None:
     net = net_of(DEPLOY + 'layer { name: "t" type: "TanH" bottom: "conv" top: "t" }')
     with pytest.raises(NetError, match=r"one output.*'prob', 't'"):
