@@ -18,7 +18,7 @@ from caffeflow.proto.text import located, read_net, read_solver
 from caffeflow.workflows.bundle import DEPLOY_NAME, is_bundle
 from caffeflow.workflows.deploy_net import find_record_layer, losses_of
 from caffeflow.workflows.run_folder import RECORD_NAME, read_record
-from caffeflow.workflows.test_data import find_image_input
+from caffeflow.workflows.test_data import RECORD_LAYERS, find_image_input
 from caffeflow.workflows.test_subject import caffemodels_in, find_net, find_weights
 
 _SOLVER_NAME: Final = "solver.prototxt"
@@ -110,6 +110,12 @@ def _subject(
         records = find_record_layer(net)
         if records is None and find_image_input(net) is None:
             raise NetError("has no data layer in its TEST phase, nor one Input of images; nothing to deploy")
+        if records is not None and records.type not in RECORD_LAYERS:
+            raise NetError(
+                f"is of type {records.type}; deploy proves on picture files what it makes, so it takes a net"
+                f" with {', '.join(RECORD_LAYERS)} or an Input: give the deploy file",
+                layer=records.name,
+            )
         train = filter_net(net_file.net, net_state("TRAIN"))
         role = NetRole(net_file=net_file, net=net, state=state, label="test net")
     deploy_file = None

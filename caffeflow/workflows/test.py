@@ -102,6 +102,7 @@ def score_net(
         CheckError: The net's scores are no numbers.
     """
     bench = open_bench(settings, note)
+    _check_ends(bench.subject)
     figures = _figures(bench, settings)
     count = record_count(bench.subject.data)
     started = time.monotonic()
@@ -177,6 +178,15 @@ def load_weights(net: Net, weights: Path, path: Path, note: Callable[[str], None
         raise WeightsError(
             f"{weights}: has nothing for {_quoted(plan.new)} of {path}; weights go by layer name: give those"
             f" that were trained with this net; all in a table: caffeflow weights diff {weights} {path}"
+        )
+
+
+def _check_ends(subject: Subject) -> None:
+    """Refuses what has no records to take once each."""
+    if subject.data.type == "WindowData":
+        raise UsageError(
+            f"layer '{subject.data.name}' of {subject.path} is of type WindowData, which draws windows at"
+            " random without end; test a number of batches with: --like-caffe --iterations N"
         )
 
 

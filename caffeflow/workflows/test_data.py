@@ -10,19 +10,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from caffeflow.data.manifest import MANIFEST_NAME, read_manifest
 from caffeflow.errors import DataError, NetError, UsageError
-from caffeflow.proto.caffe_pb2 import DataParameter, ImageDataParameter, LayerParameter, NetParameter
+from caffeflow.proto.caffe_pb2 import (
+    DataParameter,
+    HDF5DataParameter,
+    ImageDataParameter,
+    LayerParameter,
+    NetParameter,
+    WindowDataParameter,
+)
 from caffeflow.proto.net import filter_net, net_state
 from caffeflow.proto.text import read_net
 from caffeflow.workflows.bundle_preprocess import PREPROCESS_NAME, read_preprocess
 
 RECORD_LAYERS: Final = ("Data", "ImageData", "AnnotatedData")
+"""What reads pictures, which `--data` may bring from elsewhere."""
+
+TESTED_LAYERS: Final = (*RECORD_LAYERS, "HDF5Data", "WindowData")
+"""What a net is tested on."""
 
 _SIBLINGS: Final = ("train_val.prototxt", "test.prototxt")
 _DEPLOY_BATCH: Final = 50
+
+_Param: TypeAlias = DataParameter | ImageDataParameter | HDF5DataParameter | WindowDataParameter
+_PARAMS: Final = {
+    "ImageData": "image_data_param",
+    "HDF5Data": "hdf5_data_param",
+    "WindowData": "window_data_param",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +66,7 @@ def own_data_layer(layer: LayerParameter, settings: DataSettings) -> None:
     """Changes a net's own data layer to what the user says.
 
     Raises:
-        UsageError: Options that only a deploy net takes.
+        UsageError: Options that only a deploy net takes, or that do not fit the layer.
         NetError: The layer brings no labels.
         DataError: There is no such dataset.
     """
@@ -59,6 +77,11 @@ def own_data_layer(layer: LayerParameter, settings: DataSettings) -> None:
         )
     if len(layer.top) < 2:
         raise NetError("has one top; a test needs the labels as the second", layer=layer.name)
+    if settings.data is not None and layer.type not in RECORD_LAYERS:
+        raise UsageError(
+            f"--data brings pictures, and layer '{layer.name}' of type {layer.type} reads other files; write"
+            " them into the net, or give the deploy net"
+        )
     _replace_source(layer, settings)
 
 
@@ -122,8 +145,9 @@ def class_names_of(layer: LayerParameter) -> tuple[str, ...]:
     return read_manifest(folder).class_names if (folder / MANIFEST_NAME).exists() else ()
 
 
-def _param(layer: LayerParameter) -> DataParameter | ImageDataParameter:
-    return layer.image_data_param if layer.type == "ImageData" else layer.data_param
+def _param(layer: LayerParameter) -> _Param:
+    param: _Param = getattr(layer, _PARAMS.get(layer.type, "data_param"))
+    return param
 
 
 def find_image_input(net: NetParameter) -> LayerParameter | None:
@@ -197,7 +221,7 @@ def _replace_source(layer: LayerParameter, settings: DataSettings) -> None:
             _read_dataset(layer, settings.data, settings.split)
     _param(layer).batch_size = batch_size
     # A test takes each record once, in order.
-    layer.image_data_param.shuffle = False
+    layer.image_data_param.shuffle = layer.hdf5_data_param.shuffle = False
     layer.image_data_param.ClearField("rand_skip")
 
 

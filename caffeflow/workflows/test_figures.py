@@ -56,12 +56,12 @@ class TestFigures:
             DataError: One is no class of the net.
         """
         if self._tally is not None:
-            self._tally.check(tops[1].numpy())
+            self._tally.check(self._labels(tops))
 
     def add(self, result: Result, tops: tuple[Any, ...]) -> None:
         """Counts a batch."""
-        labels = tops[1].numpy()
-        count = len(labels)
+        labels = self._labels(tops)
+        count = len(tops[0])
         self.seen += count
         for blob in self._scalars:
             self._sums[blob] = self._sums.get(blob, 0.0) + float(result.outputs[blob]) * count
@@ -95,6 +95,10 @@ class TestFigures:
             **classification_figures(counted, names),
             "outputs": {blob: total / self.seen for blob, total in self._sums.items()},
         }
+
+    def _labels(self, tops: tuple[Any, ...]) -> NDArray[np.float32]:
+        labels: NDArray[np.float32] = tops[self._subject.label_top].numpy()
+        return labels.ravel()  # HDF5 may hold them as a column
 
     def _add_scores(self, tally: Tally, result: Result, labels: NDArray[np.float32]) -> None:
         assert self._subject.scores is not None  # noqa: S101 - without scores there is no tally

@@ -13,12 +13,16 @@ from caffeflow.proto.graph import Graph, Value, build_graph
 from caffeflow.proto.net import NetRole, filter_net, net_state
 from caffeflow.proto.text import located, read_net
 from caffeflow.workflows.run_folder import RUNS, runs_of
-from caffeflow.workflows.test_data import RECORD_LAYERS, DataSettings, deploy_data_layer, own_data_layer
+from caffeflow.workflows.test_data import TESTED_LAYERS, DataSettings, deploy_data_layer, own_data_layer
 
 MODELS: Final = Path("models")
 
+_WITHOUT_FILES: Final = {
+    "MemoryData": "a program brings its records (caffeflow.pycaffe), and there is none here",
+    "DummyData": "it makes its values up",
+}
 _NET_FILES: Final = ("train_val.prototxt", "test.prototxt", "deploy.prototxt")
-_COMPARING: Final = ("Accuracy", "SoftmaxWithLoss")
+_COMPARING: Final = ("Accuracy", "SoftmaxWithLoss", "InfogainLoss", "MultinomialLogisticLoss", "HingeLoss")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,7 @@ class Subject:
         role: The net.
         data: A layer that brings labels or boxes too, of the same name as the layer that it feeds.
         is_deploy: The net has an Input, which takes the images alone.
+        label_top: Which of the data layer's tops holds the labels.
         scores: The blob with a score for each class; None if no layer compares scores with labels.
         has_probabilities: The scores have been through a Softmax.
         detections: The blob with a row for each box found; None if the net does not find boxes.
@@ -37,6 +42,7 @@ class Subject:
     role: NetRole
     data: LayerParameter
     is_deploy: bool
+    label_top: int
     scores: str | None
     has_probabilities: bool
     detections: str | None = None
@@ -64,24 +70,29 @@ def find_subject(path: Path, settings: DataSettings, note: Callable[[str], None]
     state = net_state("TEST")
     with located(net_file):
         net = filter_net(net_file.net, state)
-        own = [layer for layer in net.layer if layer.type in RECORD_LAYERS]
+        own = [layer for layer in net.layer if layer.type in TESTED_LAYERS]
         if len(own) > 1:
             names = " and ".join(f"'{layer.name}'" for layer in own)
             raise NetError(f"{path}: has {len(own)} data layers in its TEST phase, {names}; expected one")
         if own:
             own_data_layer(own[0], settings)
+        else:
+            _refuse_others(net)
         finder = _find_detector(net)
         data = own[0] if own else deploy_data_layer(net, path, settings, note, has_boxes=finder is not None)
         graph = build_graph(net)
-        scores = None
+        label_top, scores = 1, None
         if finder is not None:
             _check_boxes(data, finder)
+        elif own:
+            label_top, scores = _labels_and_scores(graph, data)
         else:
-            scores = _compared_scores(graph, data.top[1]) if own else _scores_of_deploy(graph, path)
+            scores = _scores_of_deploy(graph, path)
     return Subject(
         role=NetRole(net_file=net_file, net=net, state=state, label="test net"),
         data=data,
         is_deploy=not own,
+        label_top=label_top,
         scores=scores.blob if scores else None,
         has_probabilities=scores is not None and _maker(graph, scores) == "Softmax",
         detections=finder.top[0] if finder is not None else None,
@@ -165,6 +176,26 @@ def _check_boxes(data: LayerParameter, finder: LayerParameter) -> None:
             " use an AnnotatedData layer, or name data with boxes: --data data/voc",
             layer=finder.name,
         )
+
+
+def _refuse_others(net: NetParameter) -> None:
+    """Refuses a net whose records do not lie in files."""
+    for layer in net.layer:
+        if layer.type in _WITHOUT_FILES:
+            raise NetError(
+                f"is of type {layer.type}: {_WITHOUT_FILES[layer.type]}; test the deploy net with --data, or"
+                f" a net with one of {', '.join(TESTED_LAYERS)}",
+                layer=layer.name,
+            )
+
+
+def _labels_and_scores(graph: Graph, data: LayerParameter) -> tuple[int, Value | None]:
+    """Returns which top holds the labels, and the scores compared with them; the second top without any."""
+    for place, top in enumerate(data.top):
+        scores = _compared_scores(graph, top)
+        if scores is not None:
+            return place, scores
+    return 1, None
 
 
 def _compared_scores(graph: Graph, labels: str) -> Value | None:
