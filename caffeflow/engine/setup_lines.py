@@ -10,14 +10,16 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from google.protobuf.message import Message
 
 from caffeflow.engine.lines import LogLine, number
+from caffeflow.engine.needs import needed_gradients
 from caffeflow.engine.net import Net, NetLayer
-from caffeflow.engine.stepwise import needed_gradients
 from caffeflow.layers.spec import Shape
+from caffeflow.proto.caffe_pb2 import LayerParameter
 from caffeflow.proto.graph import Value
 from caffeflow.proto.matching import describe
 from caffeflow.proto.net import NetRole, filter_remarks
@@ -124,9 +126,12 @@ def _of_layer(layer: _Logged, *, size_bytes: int) -> Iterator[LogLine]:
     for place, top in enumerate(message.top):
         in_place = " (in-place)" if top in message.bottom[place : place + 1] else ""
         yield LogLine("net.cpp:382", f"{name} -> {top}{in_place}")
+    size = ",".join(map(str, layer.shapes[0])) if layer.shapes else ""
     if type_ == "Data":
-        size = ",".join(map(str, layer.shapes[0]))
         yield LogLine("data_layer.cpp:45", f"output data size: {size}")
+    if type_ == "ImageData":
+        yield from _of_image_list(message)
+        yield LogLine("image_data_layer.cpp:90", f"output data size: {size}")
     if type_ in _WITH_A_LAYER_INSIDE:
         yield LogLine("layer_factory.hpp:77", f"Creating layer {name}")
     yield LogLine("net.cpp:124", f"Setting up {name}")
@@ -135,6 +140,16 @@ def _of_layer(layer: _Logged, *, size_bytes: int) -> Iterator[LogLine]:
         if weight:
             yield LogLine("net.cpp:134", f"    with loss weight {number(weight)}")
     yield LogLine("net.cpp:139", f"Memory required for data: {size_bytes}")
+
+
+def _of_image_list(message: LayerParameter) -> Iterator[LogLine]:
+    param = message.image_data_param
+    with Path(param.source).open("rb") as file:
+        count = sum(1 for _ in file)
+    yield LogLine("image_data_layer.cpp:38", f"Opening file {param.source}")
+    if param.shuffle:
+        yield LogLine("image_data_layer.cpp:53", "Shuffling data")
+    yield LogLine("image_data_layer.cpp:63", f"A total of {count} images.")
 
 
 def _of_shared_params(layer: NetLayer, owners: dict[str, tuple[str, int]]) -> Iterator[LogLine]:

@@ -14,6 +14,7 @@ import pytest
 
 from caffeflow.proto.binary import LayerArrays, write_caffemodel
 from tests.support.drop_in_project import write_project
+from tests.support.mixed_images import file_bytes
 from tests.support.native import NativeCaffe, environment
 
 pytestmark = pytest.mark.native
@@ -59,7 +60,16 @@ INLINE = """{ name: "inline"
   layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" } }
 """
 TWICE = "test_iter: 2 test_iter: 1 test_interval: 2"
+LISTED = """{ name: "listed"
+  layer { name: "in" type: "ImageData" top: "data" top: "label"
+    image_data_param { source: "listed.txt" batch_size: 2 }
+    transform_param { scale: 0.00390625 } }
+  layer { name: "ip_listed" type: "InnerProduct" bottom: "data" top: "ip"
+    inner_product_param { num_output: 4 } }
+  layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" } }
+"""
 NETS = {
+    "net_param with ImageData": f"net_param {LISTED}",
     "net_param": f"net_param {INLINE}",
     "net_param to test": f"net_param {INLINE} test_iter: 2 test_interval: 2",
     "train and test files": f'train_net: "branched.prototxt" test_net: "branched.prototxt"'
@@ -70,7 +80,14 @@ SOLVER_OF_FORMS = """ type: "Adam" base_lr: 0.01 momentum: 0.9 momentum2: 0.99 l
 stepvalue: 1 stepvalue: 3 average_loss: 2 iter_size: 2 test_initialization: false test_compute_loss: true
 display: 1 max_iter: 4 snapshot: 2 snapshot_prefix: "forms" solver_mode: CPU random_seed: 1
 """
-SHAPES = {"conv1": (3, 1, 5, 5), "ip1": (11, 75), "ip1b": (11, 75), "ip2": (10, 11), "ip": (4, 5)}
+SHAPES = {
+    "conv1": (3, 1, 5, 5),
+    "ip1": (11, 75),
+    "ip1b": (11, 75),
+    "ip2": (10, 11),
+    "ip": (4, 5),
+    "ip_listed": (4, 105),
+}
 PREFIX = re.compile(r"^[IWEF]\d{4} [\d:.]+ +\d+ ([a-z_]+\.[ch]pp:\d+)\] ")
 SPEED = re.compile(r" \([^)]*iter/s, [^)]*iters\)")
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[+-]?\d+)?")
@@ -95,6 +112,14 @@ def write_weights(path: Path) -> None:
     write_caffemodel(path, name="branched", layers=layers)
 
 
+def write_listed_images(folder: Path) -> None:
+    rng = np.random.default_rng(17)
+    for number in range(3):
+        pixels = rng.integers(0, 256, (5, 7, 3), np.uint8)
+        (folder / f"{number}.png").write_bytes(file_bytes(pixels, "png"))
+    (folder / "listed.txt").write_text("".join(f"{number}.png {number}\n" for number in range(3)))
+
+
 BEGINS = "Starting Optimization"
 TRAIN = ("train", "-solver", "solver.prototxt", "-weights", "branched.caffemodel")
 
@@ -106,6 +131,7 @@ def log_of(
     write_project(folder, solver=solver)
     (folder / "branched.prototxt").write_text(net)
     write_weights(folder / "branched.caffemodel")
+    write_listed_images(folder)
     done = subprocess.run(
         [*command, *words],
         cwd=folder, env=environment(threads=1), capture_output=True, text=True, check=False,
