@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from caffeflow.engine.lines import LogLine, number
+from caffeflow.engine.needs import needed_gradients
 from caffeflow.engine.net import Net, NetLayer
-from caffeflow.engine.stepwise import Direction, StepwiseExecutor, needed_gradients
+from caffeflow.engine.stepwise import Direction, StepwiseExecutor
 from caffeflow.engine.training import Feeds, Result
 from caffeflow.proto.net import NetRole
 from caffeflow.proto.splits import insert_splits

@@ -40,8 +40,8 @@ class NetLayer:
         facts: Its node, params and shapes.
         module: What computes it.
         loss_weights: One a top, with those that the file leaves out; 0 where a top is no loss.
-        detached: For each bottom, whether gradients are stopped there: those in `cuts`, unless the net's
-            `force_backward` overrules them.
+        detached: For each bottom, whether `propagate_down: false` stops gradients there; `force_backward`
+            overrules it.
         phase: `TRAIN` or `TEST`.
     """
 
@@ -65,12 +65,6 @@ class NetLayer:
     def is_fed(self) -> bool:
         """Whether its tops come from outside."""
         return isinstance(self.module, Fed)
-
-    @property
-    def cuts(self) -> tuple[bool, ...]:
-        """For each bottom, whether the file has `propagate_down: false` for it."""
-        written = self.facts.node.layer.propagate_down
-        return tuple(not down for down in written) or (False,) * len(self.facts.node.bottoms)
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
@@ -268,14 +262,14 @@ class Net:
             generator=self.generator,
         )
         weights = list(layer.loss_weight) or [facts.spec.default_loss_weight]
-        built = NetLayer(
+        cut = () if self._force_backward else tuple(not down for down in layer.propagate_down)
+        return NetLayer(
             facts=facts,
             module=build_module(setup),
             loss_weights=tuple((weights + [0.0] * len(facts.tops))[: len(facts.tops)]),
-            detached=(False,) * len(layer.bottom),
+            detached=cut or (False,) * len(layer.bottom),
             phase=phase,
         )
-        return built if self._force_backward else replace(built, detached=built.cuts)
 
     def _join(self, owned: Sequence[Owned]) -> None:
         """Gives sharing layers the owner's tensor, and switches gradients off where nothing learns."""

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from caffeflow.engine.memory import keep_freed_memory
+from caffeflow.engine.needs import is_overruled, needed_gradients
 from caffeflow.engine.net import Net, NetLayer
-from caffeflow.engine.training import Feeds, Result, leading_to_loss
+from caffeflow.engine.training import Feeds, Result
 from caffeflow.errors import NetError
 from caffeflow.proto.graph import Value
 
@@ -87,7 +88,14 @@ class StepwiseExecutor:
             for value, weight in zip(layer.facts.node.tops, layer.loss_weights, strict=False)
             if weight
         }
-        self._read_losses: Final = [value for value in self._loss_weights if any(net.graph.readers(value))]
+        self._read_losses: Final = [
+            top
+            for layer in net.layers
+            for place, top in enumerate(layer.facts.node.tops)
+            if top in self._loss_weights
+            and any(net.graph.readers(top))
+            and not is_overruled(net, layer, place)
+        ]
         for value, shape in net.shapes.tops.items():
             self._resize(value.blob, torch.Size(shape))
         self._seed_losses()
@@ -273,31 +281,3 @@ class StepwiseExecutor:
     def _observe(self, layer: NetLayer, direction: Direction, seconds: float) -> None:
         if self.observer is not None:
             self.observer(layer, direction, seconds)
-
-
-def needed_gradients(layers: Sequence[NetLayer], *, force: bool) -> dict[int, tuple[bool, ...]]:
-    """Returns, for each layer that runs backward, which of its bottoms get a diff."""
-    leading = leading_to_loss(layers, as_written=True)
-    flowing: set[Value] = set()
-    needs: dict[int, tuple[bool, ...]] = {}
-    for layer in layers:
-        node = layer.facts.node
-        below = [value in flowing for value in node.bottoms]
-        if not layer.is_fed and (any(below) or _asks_to_learn(layer) or force):
-            flowing.update(node.tops)
-            if force or node.index in leading:
-                # Caffe: what the file says counts also where nothing learns below (net.cpp AppendBottom).
-                wanted = list(node.layer.propagate_down) or below
-                needs[node.index] = (True,) * len(wanted) if force else tuple(wanted)
-    return needs
-
-
-def _asks_to_learn(layer: NetLayer) -> bool:
-    """Whether some blob of a layer is not frozen in the file.
-
-    Caffe: BatchNorm's statistics count unless the file freezes them; that the layer itself sees to it that
-    they do not learn is not looked at here (net.cpp Init).
-    """
-    written = layer.facts.node.layer.param
-    unwritten = len(layer.facts.blobs) > len(written)
-    return unwritten or any(spec.lr_mult != 0 for spec in written)

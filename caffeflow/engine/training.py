@@ -17,6 +17,7 @@ from torch import Tensor
 
 from caffeflow.engine.fusion import Function, Part, fuse
 from caffeflow.engine.memory import keep_freed_memory
+from caffeflow.engine.needs import is_overruled
 from caffeflow.engine.net import Net, NetLayer
 from caffeflow.errors import NetError
 from caffeflow.proto.graph import Value
@@ -45,6 +46,15 @@ class _Step:
     reads: tuple[int, ...]
     writes: tuple[int, ...]
     last_reads: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """A slot whose value counts in the loss; where it is overruled, it does so without a gradient."""
+
+    slot: int
+    weight: float
+    overruled: bool
 
 
 class FusedExecutor:
@@ -78,7 +88,7 @@ class FusedExecutor:
         outputs = [output.value for output in net.outputs]
         self._shown: Final = list(dict.fromkeys([*outputs, *(net.graph.last(blob) for blob in keep)]))
         self._slots: Final = _Slots()
-        self._weights: Final[list[tuple[int, float]]] = []
+        self._weights: Final[list[_Weighted]] = []
         self._plan: Final = self._make_plan()
         self._last_loss: Tensor | None = None
 
@@ -132,10 +142,11 @@ class FusedExecutor:
 
     def _loss(self, slots: list[Any]) -> Tensor:
         loss: Tensor | None = None
-        for place, weight in self._weights:
-            value = slots[place]
+        for weighted in self._weights:
+            value = slots[weighted.slot]
             term = value if value.dim() == 0 else value.sum()
-            term = term if weight == 1 else term * weight
+            term = term if weighted.weight == 1 else term * weighted.weight
+            term = term.detach() if weighted.overruled else term
             loss = term if loss is None else loss + term
         return torch.zeros((), device=self.net.device) if loss is None else loss
 
@@ -163,9 +174,10 @@ class FusedExecutor:
             Value(f"(automatic) {layer.name}", number) for number in range(len(layer.facts.tops))
         )
         places = tuple(self._slots.add(top) for top in tops)
-        for top, place, weight in zip(tops, places, layer.loss_weights, strict=True):
+        for number, (top, slot, weight) in enumerate(zip(tops, places, layer.loss_weights, strict=True)):
             if weight:
-                self._weights.append((place, weight))
+                overruled = is_overruled(self.net, layer, number)
+                self._weights.append(_Weighted(slot, weight, overruled=overruled))
                 always.add(top)
         return places
 
@@ -194,21 +206,15 @@ def prefers_channels_last(net: Net) -> bool:
     )
 
 
-def leading_to_loss(layers: Sequence[NetLayer], *, as_written: bool = False) -> set[int]:
-    """Returns the numbers of the layers that some loss depends on.
-
-    Args:
-        layers: Those of a net.
-        as_written: `propagate_down: false` counts even where the net's `force_backward` overrules it.
-    """
+def leading_to_loss(layers: Sequence[NetLayer]) -> set[int]:
+    """Returns the numbers of the layers that some loss depends on."""
     needed: set[Value] = set()
     leading = set()
     for layer in reversed(layers):
         node = layer.facts.node
         if any(layer.loss_weights) or needed.intersection(node.tops):
             leading.add(node.index)
-            cuts = layer.cuts if as_written else layer.detached
-            needed.update(bottom for bottom, cut in zip(node.bottoms, cuts, strict=True) if not cut)
+            needed.update(bottom for bottom, cut in zip(node.bottoms, layer.detached, strict=True) if not cut)
     return leading
 
 

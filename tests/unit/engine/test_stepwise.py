@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from caffeflow.engine.stepwise import StepwiseExecutor, needed_gradients
+from caffeflow.engine.stepwise import StepwiseExecutor
 from caffeflow.engine.training import FusedExecutor
 from caffeflow.errors import NetError
 from tests.support.engine_nets import (
@@ -212,17 +212,3 @@ def test_force_backward_overrules_what_is_frozen_and_cut() -> None:
     fused.backward()
     found = [tensor.grad for one in net.layers for tensor in one.tensors]
     torch.testing.assert_close(found, gradients)
-
-
-def test_batch_norm_runs_backward_unless_the_file_freezes_its_statistics() -> None:
-    def needs(specs: str) -> list[str]:
-        text = (
-            layer("data", "Input", "", "data", "input_param { shape { dim: 5 dim: 3 } }")
-            + layer("bn", "BatchNorm", "data", "bn", specs)
-            + layer("tanh", "TanH", "bn", "tanh", "loss_weight: 1")
-        )
-        layers = net_of(text).layers
-        return [layers[index].name for index in needed_gradients(layers, force=False)]
-
-    assert needs("") == ["bn", "tanh"]
-    assert needs("param { lr_mult: 0 } " * 3) == []
