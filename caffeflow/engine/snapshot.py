@@ -29,6 +29,7 @@ from caffeflow.files import write_text
 from caffeflow.proto.binary import SolverStateArrays
 
 _FORMAT: Final = 1
+_SIDE_KEYS: Final = frozenset({"format", "policy", "smoothed", "random", "positions"})
 _STATE_NAME: Final = re.compile(r"(.*)_iter_(\d+)\.solverstate(\.h5)?")
 
 Positions = Mapping[str, Any]
@@ -192,13 +193,19 @@ def _side_state(solver: Solver, positions: Positions) -> dict[str, Any]:
 def _read_side(path: str) -> Any:
     try:
         side = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(
             f"{path}: cannot be read ({error}); go on from the solverstate with --snapshot, as Caffe does"
         ) from error
-    if side.get("format") != _FORMAT:
+    missing = _SIDE_KEYS - side.keys() if isinstance(side, dict) else _SIDE_KEYS
+    if missing:
         raise WeightsError(
-            f"{path}: has format {side.get('format')}, this caffeflow reads {_FORMAT}; go on with --snapshot"
+            f"{path}: lacks {', '.join(sorted(missing))}; go on from the solverstate with --snapshot, as"
+            " Caffe does"
+        )
+    if side["format"] != _FORMAT:
+        raise WeightsError(
+            f"{path}: has format {side['format']}, this caffeflow reads {_FORMAT}; go on with --snapshot"
         )
     return side
 

@@ -236,6 +236,9 @@ def test_missing_weights_are_named_with_where_they_lie(
     ("spoil", "words"),
     [
         (lambda text: text[:50], "cannot be read"),
+        (lambda text: "[" * 100_000, "cannot be read"),
+        (lambda text: "[1]", "lacks format, policy"),
+        (lambda text: text.replace('"smoothed"', '"other"'), "lacks smoothed"),
         (lambda text: json.dumps(json.loads(text) | {"format": 9}), "has format 9"),
     ],
 )
