@@ -51,29 +51,22 @@ _PIECES: Final = tuple(
 )  # fmt: skip
 
 
-def _excerpts(stem: str) -> list[bytes]:
-    """Returns a net of the catalogue in pieces of a few layers, so that a try takes a millisecond."""
-    content = (_GOLDEN / f"{stem}.prototxt").read_text()
+def _excerpts(content: str) -> list[bytes]:
+    """Returns a net in pieces of a few layers, so that a try takes a millisecond."""
     starts = [match.start() for match in _LAYER.finditer(content)]
-    return [
-        content[start : starts[min(at + 5, len(starts) - 1)]].encode() for at, start in enumerate(starts[::5])
-    ]
+    ends = [*starts[5::5], len(content)]
+    return [content[start:end].encode() for start, end in zip(starts[::5], ends, strict=True)]
 
 
 def _golden(pattern: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted(_GOLDEN.glob(pattern))]
 
 
-def nets() -> list[bytes]:
-    """Returns texts of nets to mutate: two whole ones, pieces of larger ones, old formats."""
-    names = ("lenet.train_val", "lenet.deploy")
-    whole = [(_GOLDEN / f"{name}.prototxt").read_bytes() for name in names]
-    pieces = [
-        *_excerpts("mobilenet-v2.deploy"),
-        *_excerpts("ssdlite-voc.train"),
-        *_excerpts("resnet50-torchvision.train_val"),
-    ]
-    return [*whole, *pieces, *(old.encode() for old in _OLD_NETS)]
+def _nets() -> list[bytes]:
+    """Returns texts of nets to mutate: the catalogue's in pieces, two whole ones, old formats."""
+    whole = [content for content in _golden("*.prototxt") if _LAYER.search(content.decode())]
+    pieces = dict.fromkeys(piece for content in whole for piece in _excerpts(content.decode()))
+    return [*_golden("lenet.train_val.*"), *_golden("lenet.deploy.*"), *pieces, *map(str.encode, _OLD_NETS)]
 
 
 @st.composite
@@ -117,7 +110,7 @@ def _solvers() -> list[bytes]:
 
 
 TARGETS: Final = (
-    of_files("net text", _texts(nets()), _read_net, _NET),
+    of_files("net text", _texts(_nets()), _read_net, _NET),
     of_files("solver text", _texts(_solvers()), _read_solver, "solver.prototxt"),
     of_files("label map", _texts(_golden("*labelmap*")), read_label_map, "labelmap.prototxt"),
 )
