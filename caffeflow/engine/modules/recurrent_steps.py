@@ -1,12 +1,14 @@
 """The loops over time of RNN and LSTM, forward and back, with all that can wait done for all steps at once.
 
 Autograd would keep a node for each operation of each step, which costs more than the arithmetic of a small
-net, and would add up the gradient of the weights step by step; here it is one product at the end.
+net, and would add up the gradient of the weights step by step; here it is one product at the end. In small
+nets each call counts, views included: the loops take as few as they can, run in inference mode, where a
+call costs less, and leave out the factor where no stream begins anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -48,91 +50,123 @@ class _LstmSteps(torch.autograd.Function):
     def forward(
         ctx: Any, gates: Tensor, cont: Tensor, weight: Tensor, h: Tensor, c: Tensor
     ) -> tuple[Tensor, Tensor]:
-        size = weight.shape[1]
-        sums = torch.empty_like(gates)
-        outputs, cells, kept_h, kept_c = (gates.new_empty(*gates.shape[:2], size) for _ in range(4))
-        enters, stays, leaves, candidates = sums.chunk(GATES, dim=2)
-        weight_t = weight.t()
-        for of_x, goes_on, all_four, squashed, enter, stay, leave, candidate, h_on, c_on, cell, output in zip(
-            gates.unbind(), cont.unbind(), sums.unbind(), sums[..., : 3 * size].unbind(),
-            enters.unbind(), stays.unbind(), leaves.unbind(), candidates.unbind(),
-            kept_h.unbind(), kept_c.unbind(), cells.unbind(), outputs.unbind(), strict=True,
-        ):  # fmt: skip
-            torch.mul(h, goes_on, out=h_on)
-            torch.mul(c, goes_on, out=c_on)
-            torch.addmm(of_x, h_on, weight_t, out=all_four)
-            squashed.sigmoid_()
-            candidate.tanh_()
-            torch.mul(stay, c_on, out=cell)
-            cell.addcmul_(enter, candidate)
-            torch.tanh(cell, out=output)
-            output.mul_(leave)
-            h, c = output, cell
-        ctx.save_for_backward(sums, cells, kept_h, kept_c, cont, weight)
+        ctx.factors = _factors(cont)
+        sums, size, weight_t, before = torch.empty_like(gates), weight.shape[1], weight.t(), (h, c)
+        of_outputs, of_cells, of_squashed = [], [], []
+        with torch.inference_mode():
+            now = torch.empty_like(gates[0])
+            enter, stay, leave, candidate = now.chunk(GATES, dim=1)
+            sigmoids = now[:, : 3 * size]
+            for of_x, factor, kept in zip(gates.unbind(), ctx.factors, sums.unbind(), strict=True):
+                if factor is not None:
+                    h, c = h * factor, c * factor
+                torch.addmm(of_x, h, weight_t, out=now)
+                sigmoids.sigmoid_()
+                candidate.tanh_()
+                kept.copy_(now)
+                c = torch.mul(stay, c).addcmul_(enter, candidate)
+                squashed = torch.tanh(c)
+                h = squashed * leave
+                of_cells.append(c)
+                of_squashed.append(squashed)
+                of_outputs.append(h)
+        outputs, cells, all_squashed = map(torch.stack, (of_outputs, of_cells, of_squashed))
+        ctx.save_for_backward(sums, outputs, cells, all_squashed, *before, cont, weight)
         ctx.mark_non_differentiable(cells)
         return outputs, cells
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        sums, cells, kept_h, kept_c, cont, weight = ctx.saved_tensors
+        sums, outputs, cells, squashed, h, c, cont, weight = ctx.saved_tensors
         enters, stays, leaves, candidates = sums.chunk(GATES, dim=2)
-        squashed = torch.tanh(cells)
-        # What the gradient of c takes on its way to input, forget and candidate, and that of h to output.
-        slopes = torch.stack(
-            (
-                candidates * enters * (1 - enters),
-                kept_c * stays * (1 - stays),
-                squashed * leaves * (1 - leaves),
-                enters * (1 - candidates * candidates),
-            ),
-            dim=2,
-        )
-        to_cell = leaves * (1 - squashed * squashed)
-        to_before = stays * cont
+        # What the gradient of c takes on its way to input, forget and candidate, and that of h to output:
+        # of a sigmoid s, s (1 - s); of the tanh g of the candidate, (1 + g) (1 - g).
+        slopes = torch.cat((candidates, _states_before(cells, c, cont), squashed, enters), dim=2).mul_(sums)
+        slopes[..., 3 * weight.shape[1] :].add_(enters)
+        slopes.mul_(1 - sums)
+        to_cell = torch.addcmul(leaves, outputs, squashed, value=-1)
         found = torch.empty_like(slopes)
-        of_h, of_c = torch.zeros_like(cells[0]), torch.zeros_like(cells[0])
-        arrays = (grads[0], slopes, to_cell, to_before, cont, found)
-        for grad, slope, cell, before, goes_on, found_one in _backwards(*arrays):
-            of_h = grad + of_h
-            of_c = torch.addcmul(of_c, of_h, cell)
-            torch.mul(slope, of_c.unsqueeze(1), out=found_one)
-            torch.mul(slope[:, 2], of_h, out=found_one[:, 2])
-            of_c = of_c * before
-            of_h = torch.mm(found_one.flatten(1), weight).mul_(goes_on)
-        of_gates = found.flatten(2)
-        return of_gates, None, _of_weight(of_gates, kept_h), None, None
+        by_gate = slopes.view(*outputs.shape[:2], GATES, -1)
+        arrays = (grads[0], by_gate, by_gate[:, :, 2], to_cell, stays, found)
+        with torch.inference_mode():
+            now = torch.empty_like(slopes[0])
+            now_by_gate = now.view(len(now), GATES, -1)
+            now_leave = now_by_gate[:, 2]
+            of_h, of_c = torch.zeros_like(h), torch.zeros_like(c)
+            of_c_by_gate = of_c.unsqueeze(1)
+            for factor, (grad, slope, slope_of_leave, cell, stay, kept) in _backwards(ctx.factors, arrays):
+                of_h.add_(grad)
+                of_c.addcmul_(of_h, cell)
+                torch.mul(slope, of_c_by_gate, out=now_by_gate)
+                torch.mul(slope_of_leave, of_h, out=now_leave)
+                kept.copy_(now)
+                of_c.mul_(stay)
+                torch.mm(now, weight, out=of_h)
+                if factor is not None:
+                    of_c.mul_(factor)
+                    of_h.mul_(factor)
+        return found, None, _of_weight(found, _states_before(outputs, h, cont)), None, None
 
 
 class _RnnSteps(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, sums: Tensor, cont: Tensor, weight: Tensor, h: Tensor) -> Tensor:
-        states, kept = torch.empty_like(sums), torch.empty_like(sums)
-        weight_t = weight.t()
-        for of_x, goes_on, h_on, state in zip(
-            sums.unbind(), cont.unbind(), kept.unbind(), states.unbind(), strict=True
-        ):
-            torch.mul(h, goes_on, out=h_on)
-            h = torch.addmm(of_x, h_on, weight_t, out=state).tanh_()
-        ctx.save_for_backward(states, kept, cont, weight)
+        ctx.factors = _factors(cont)
+        weight_t, before, of_states = weight.t(), h, []
+        with torch.inference_mode():
+            for of_x, factor in zip(sums.unbind(), ctx.factors, strict=True):
+                h = torch.addmm(of_x, h if factor is None else h * factor, weight_t).tanh_()
+                of_states.append(h)
+        states = torch.stack(of_states)
+        ctx.save_for_backward(states, before, cont, weight)
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        states, kept, cont, weight = ctx.saved_tensors
+        states, h, cont, weight = ctx.saved_tensors
         slopes = 1 - states * states
-        found = torch.empty_like(states)
-        of_h = torch.zeros_like(states[0])
-        for grad, slope, goes_on, found_one in _backwards(grads[0], slopes, cont, found):
-            torch.mul(grad + of_h, slope, out=found_one)
-            of_h = torch.mm(found_one, weight).mul_(goes_on)
-        return found, None, _of_weight(found, kept), None
+        of_sums = []
+        with torch.inference_mode():
+            of_h = torch.zeros_like(h)
+            for factor, (grad, slope) in _backwards(ctx.factors, (grads[0], slopes)):
+                of_sum = of_h.add_(grad).mul_(slope)
+                of_sums.append(of_sum)
+                of_h = torch.mm(of_sum, weight)
+                if factor is not None:
+                    of_h.mul_(factor)
+        found = torch.stack(of_sums[::-1])
+        return found, None, _of_weight(found, _states_before(states, h, cont)), None
 
 
-def _backwards(*arrays: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yields what the arrays hold for a step, from the last step to the first."""
-    return zip(*(reversed(array.unbind()) for array in arrays), strict=True)
+def _factors(cont: Tensor) -> list[Tensor | None]:
+    """Returns what each step multiplies the state before by; None where that changes nothing.
+
+    On a GPU nobody looks: that would wait for all that is under way there.
+    """
+    if cont.device.type != "cpu":
+        return list(cont.unbind())
+    goes_on = cont == 1
+    if goes_on.all():
+        return [None] * len(cont)
+    return [
+        None if all_go_on else step
+        for step, all_go_on in zip(cont.unbind(), goes_on.flatten(1).all(1).tolist(), strict=True)
+    ]
+
+
+def _backwards(
+    factors: Iterable[Tensor | None], arrays: Iterable[Tensor]
+) -> Iterator[tuple[Tensor | None, tuple[Tensor, ...]]]:
+    """Yields each step's factor and what the arrays hold for it, from the last step to the first."""
+    steps: Iterable[tuple[Tensor, ...]] = zip(*(array.unbind() for array in arrays), strict=True)
+    return reversed(list(zip(factors, steps, strict=True)))
+
+
+def _states_before(states: Tensor, first: Tensor, cont: Tensor) -> Tensor:
+    """Returns what each step found of the state: 0 where a stream began anew."""
+    return torch.cat((first.unsqueeze(0), states[:-1])).mul_(cont)
 
 
 def _of_weight(found: Tensor, states: Tensor) -> Tensor:
