@@ -62,11 +62,14 @@ def _golden(pattern: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted(_GOLDEN.glob(pattern))]
 
 
-def _nets() -> list[bytes]:
-    """Returns texts of nets to mutate: the catalogue's in pieces, two whole ones, old formats."""
+def _small_nets() -> list[bytes]:
+    return [*_golden("lenet.train_val.*"), *_golden("lenet.deploy.*"), *map(str.encode, _OLD_NETS)]
+
+
+def _catalogue() -> list[bytes]:
+    """Returns all nets of the catalogue in pieces."""
     whole = [content for content in _golden("*.prototxt") if _LAYER.search(content.decode())]
-    pieces = dict.fromkeys(piece for content in whole for piece in _excerpts(content.decode()))
-    return [*_golden("lenet.train_val.*"), *_golden("lenet.deploy.*"), *pieces, *map(str.encode, _OLD_NETS)]
+    return list(dict.fromkeys(piece for content in whole for piece in _excerpts(content.decode())))
 
 
 @st.composite
@@ -80,19 +83,21 @@ def _nested(draw: st.DrawFn) -> bytes:
     return f"{word * depth}{closing}".encode()
 
 
-def _texts(seeds: list[bytes]) -> st.SearchStrategy[bytes]:
-    near = mutated(seeds, _PIECES)
+def _texts(*kinds: list[bytes]) -> st.SearchStrategy[bytes]:
+    """Draws texts near those of some kinds, each as often, and texts that are near nothing."""
+    near = [mutated(seeds, _PIECES) for seeds in kinds] * (4 // len(kinds))
     anything = st.text(max_size=300).map(lambda drawn: drawn.encode("utf-8", "surrogatepass"))
-    return st.one_of(near, near, near, near, _nested(), anything, st.binary(max_size=200))
+    return st.one_of(*near, _nested(), anything, st.binary(max_size=200))
 
 
 def _read_net(path: Path) -> None:
     net_file = text.read_net(path)
+    again = text.parse(text.format_message(net_file.net), type(net_file.net)(), source="printed")
+    assert again.SerializeToString(deterministic=True) == net_file.net.SerializeToString(deterministic=True)
     for phase in ("TRAIN", "TEST"):
         with text.located(net_file):
             graph = build_graph(net.filter_net(net_file.net, net.net_state(phase)))
             assert len(graph.nodes) <= len(net_file.net.layer)
-    text.parse(text.format_message(net_file.net), type(net_file.net)(), source="printed")
 
 
 def _read_solver(path: Path) -> None:
@@ -110,7 +115,7 @@ def _solvers() -> list[bytes]:
 
 
 TARGETS: Final = (
-    of_files("net text", _texts(_nets()), _read_net, _NET),
+    of_files("net text", _texts(_small_nets(), _catalogue()), _read_net, _NET),
     of_files("solver text", _texts(_solvers()), _read_solver, "solver.prototxt"),
     of_files("label map", _texts(_golden("*labelmap*")), read_label_map, "labelmap.prototxt"),
 )
