@@ -42,6 +42,40 @@ def reading(path: Path) -> Iterator[Any]:
         raise WeightsError(f"{path}: cannot be read as HDF5: {error}; get it again") from None
 
 
+def find_own(path: Path, group: Any, name: str) -> Any:
+    """Returns what has a name in a group, if it really lies in this file; None if nothing has it.
+
+    Raises:
+        WeightsError: It is a link.
+    """
+    import h5py
+
+    link = group.get(name, getlink=True)
+    if link is None:
+        return None
+    if not isinstance(link, h5py.HardLink):
+        raise WeightsError(f"{path}: '{name}' is a link to somewhere else; expected the values themselves")
+    return group[name]
+
+
+def read_text(path: Path, name: str, dataset: Any) -> str:
+    """Returns the one text that a dataset holds.
+
+    Raises:
+        WeightsError: It holds something else.
+    """
+    import h5py
+
+    is_one = isinstance(dataset, h5py.Dataset) and dataset.shape == () and not dataset.external
+    # Text of variable length stands elsewhere in the file; where damage points there, the library crashes.
+    is_fixed = is_one and dataset.dtype.kind == "S" and dataset.dtype.itemsize <= path.stat().st_size
+    if not is_fixed:
+        raise WeightsError(
+            f"{path}: '{name}' is not text of fixed length; expected that, write the file again"
+        )
+    return bytes(dataset[()]).split(b"\0")[0].decode()
+
+
 def datasets(path: Path, group: Any) -> Iterator[tuple[str, Any]]:
     """Yields all datasets of a group with their paths; only what really lies in this file, and once.
 
@@ -74,9 +108,9 @@ def _datasets(path: Path, group: Any, before: str, seen: set[Any]) -> Iterator[t
     seen.add(place)
     for name in group:
         key = before + name
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise WeightsError(f"{path}: '{key}' is a link to somewhere else; expected the values themselves")
-        item = group[name]
+        item = find_own(path, group, name)
+        if item is None:
+            raise WeightsError(f"{path}: '{key}' is listed and not there; get the file again")
         if isinstance(item, h5py.Dataset):
             yield key, item
         else:

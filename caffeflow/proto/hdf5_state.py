@@ -16,7 +16,7 @@ import numpy as np
 from caffeflow.errors import WeightsError
 from caffeflow.files import replacing
 from caffeflow.proto.binary import Array, SolverStateArrays
-from caffeflow.proto.hdf5_reading import datasets, reading, values
+from caffeflow.proto.hdf5_reading import datasets, find_own, read_text, reading, values
 
 _HISTORY: Final = "history"
 
@@ -48,9 +48,10 @@ def read_hdf5_state(path: str | Path) -> SolverStateArrays:
     path = Path(path)
     with reading(path) as file:
         has_loss = "minimum_loss" in file
+        weights = find_own(path, file, "learned_net")
         return SolverStateArrays(
             iteration=_whole_number(path, file, "iter"),
-            learned_net=_text(path, file["learned_net"]) if "learned_net" in file else "",
+            learned_net="" if weights is None else read_text(path, "learned_net", weights),
             current_step=_whole_number(path, file, "current_step"),
             history=_history(path, file),
             minimum_loss=float(_one(path, file, "minimum_loss", kinds="f")) if has_loss else None,
@@ -61,7 +62,7 @@ def read_hdf5_state(path: str | Path) -> SolverStateArrays:
 def _history(path: Path, file: Any) -> tuple[Array, ...]:
     import h5py
 
-    group = file.get(_HISTORY)
+    group = find_own(path, file, _HISTORY)
     if not isinstance(group, h5py.Group):
         raise WeightsError(f"{path}: has no group '{_HISTORY}'; expected Caffe's HDF5 solverstate")
     found = {key: values(path, f"{_HISTORY}/{key}", dataset) for key, dataset in datasets(path, group)}
@@ -81,19 +82,12 @@ def _whole_number(path: Path, file: Any, name: str) -> int:
 def _one(path: Path, file: Any, name: str, *, kinds: str) -> Any:
     import h5py
 
-    dataset = file.get(name)
+    dataset = find_own(path, file, name)
     if not isinstance(dataset, h5py.Dataset):
         raise WeightsError(f"{path}: holds no '{name}'; expected Caffe's HDF5 solverstate")
-    if dataset.size != 1 or dataset.dtype.kind not in kinds:
+    if dataset.size != 1 or dataset.dtype.kind not in kinds or dataset.external or dataset.is_virtual:
         raise WeightsError(
             f"{path}: '{name}' is {dataset.size} values of {dataset.dtype}; expected one"
             f" {'number' if kinds == 'f' else 'whole number'}"
         )
     return dataset[()].reshape(())
-
-
-def _text(path: Path, dataset: Any) -> str:
-    held = dataset[()] if not dataset.shape else None
-    if not isinstance(held, bytes):
-        raise WeightsError(f"{path}: 'learned_net' is no text; expected the name of the weights' file")
-    return held.split(b"\0")[0].decode()

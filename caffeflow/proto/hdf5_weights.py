@@ -16,10 +16,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from caffeflow.errors import WeightsError
 from caffeflow.files import replacing
 from caffeflow.proto.binary import Array, LayerArrays
-from caffeflow.proto.hdf5_reading import datasets, reading, values
+from caffeflow.proto.hdf5_reading import datasets, find_own, read_text, reading, values
 from caffeflow.proto.keyed_arrays import HEADER_KEY, from_table, header, keyed, keys_of
 
 _DATA: Final = "data"
@@ -54,7 +56,8 @@ def write_hdf5(
             group = file.create_group(_DIFF)
             for key, array in keyed(path, diffs).items():
                 group.create_dataset(key, data=array)
-        file.create_dataset(HEADER_KEY, data=header(name, layers), dtype=h5py.string_dtype())
+        text = header(name, layers).encode()
+        file[HEADER_KEY] = np.array(text, f"S{len(text) + 1}")
 
 
 def check_names(where: str | Path, counts: Iterable[tuple[str, int]]) -> None:
@@ -92,7 +95,7 @@ def read_hdf5(path: Path, *, shared: Shared | None = None) -> tuple[str, list[La
     import h5py
 
     with reading(path) as file:
-        data = file.get(_DATA)
+        data = find_own(path, file, _DATA)
         if not isinstance(data, h5py.Group):
             raise WeightsError(f"{path}: has no group '{_DATA}'; expected the HDF5 snapshot of a Caffe net")
         table = {key: values(path, key, dataset) for key, dataset in datasets(path, data)}
@@ -116,14 +119,8 @@ def _left_out(table: Mapping[str, Array], shared: Shared) -> dict[str, Array]:
 
 
 def _header(path: Path, file: Any) -> str | None:
-    if HEADER_KEY not in file:
-        return None
-    found = file[HEADER_KEY][()]
-    if not isinstance(found, bytes):
-        raise WeightsError(
-            f"{path}: '{HEADER_KEY}' is not the text that it should be; convert the file again"
-        )
-    return found.decode()
+    found = find_own(path, file, HEADER_KEY)
+    return None if found is None else read_text(path, HEADER_KEY, found)
 
 
 def _is_path(name: str) -> bool:

@@ -67,7 +67,15 @@ def test_the_layout_is_caffes(tmp_path: Path) -> None:
         (lambda f: f["history"].__setitem__("2", h5py.SoftLink("/iter")), "link to somewhere else"),
         (lambda f: (f.__delitem__("iter"), f.__setitem__("iter", np.ones(2, "i4"))), "'iter' is 2 values"),
         (lambda f: (f.__delitem__("iter"), f.__setitem__("iter", np.ones(1, "f4"))), "one whole number"),
-        (lambda f: (f.__delitem__("learned_net"), f.__setitem__("learned_net", 3)), "'learned_net' is no"),
+        (lambda f: (f.__delitem__("learned_net"), f.__setitem__("learned_net", 3)), "'learned_net' is not"),
+        (
+            lambda f: (f.__delitem__("learned_net"), f.create_dataset("learned_net", (1 << 40,), "S9")),
+            "'learned_net' is not text of fixed",
+        ),
+        (
+            lambda f: (f.__delitem__("iter"), f.__setitem__("iter", h5py.ExternalLink("/dev/zero", "x"))),
+            "'iter' is a link to somewhere else",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, spoil: Callable[[h5py.File], object], words: str) -> None:
