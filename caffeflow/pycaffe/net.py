@@ -246,7 +246,10 @@ class Net:
         write_caffemodel(path, name=self._live.net.graph.name, layers=self._live.arrays())
 
     def save_hdf5(self, path: str | Path, write_diff: bool = False) -> None:
-        """Writes the learned blobs into an HDF5 file, and their diffs if they are wanted too."""
+        """Writes the learned blobs into an HDF5 file, and their diffs if they are wanted too.
+
+        BVLC's Python has no `write_diff`, only its C++ has (`Net::ToHDF5`); the file is as that writes it.
+        """
         diffs = self._live.gradients() if write_diff else ()
         name = self._live.net.graph.name
         write_hdf5(Path(path), name=name, layers=self._live.arrays(), diffs=diffs)
