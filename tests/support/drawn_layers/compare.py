@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from caffeflow import system
-from caffeflow.engine.net import Net, NetLayer
+from caffeflow.engine.modules.registry import LayerModule
+from caffeflow.engine.net import Net
 from caffeflow.engine.stepwise import StepwiseExecutor
 from caffeflow.engine.training import FusedExecutor
 from caffeflow.layers.inference import infer
@@ -40,6 +41,9 @@ SUMS: Final = frozenset(
         "ConvolutionDepthwise", "DepthwiseConvolution",
     }
 )  # fmt: skip
+
+# What learns factors of an otherwise known value: the terms of their gradient have the sign of the bottom's.
+FACTORS: Final = frozenset({"Normalize", "PReLU"})
 
 
 @dataclass(frozen=True)
@@ -232,36 +236,55 @@ def run_fused(configuration: Configuration, theirs: Blobs) -> Blobs:
 
 
 def _scales(configuration: Configuration, theirs: Blobs) -> Mapping[str, float]:
-    """Returns the largest sum of absolute terms of each blob of a layer that is a sum; else nothing."""
-    if configuration.layer.type not in SUMS:
-        return {}
-    layer: NetLayer = _net(configuration, theirs).layers[-1]
-    module = copy.deepcopy(layer.module).double()
-    learned = list(module.learned)
-    inputs = configuration.inputs()
-    bottoms = [torch.from_numpy(inputs[name]).double().abs() for name in configuration.bottom_names]
+    """Returns the largest sum of absolute terms of those blobs of a layer that are sums."""
+    kind = configuration.layer.type
+    if kind in SUMS:
+        return _absolute_sums(configuration, theirs)
+    if kind in FACTORS and configuration.backward:
+        module, bottoms = _in_double(configuration, theirs)
+        (top,) = _tops(module, bottoms)
+        terms = _given(theirs["top_diff_0"]).abs() * bottoms[0].sign()
+        learned = [tensor for tensor in module.learned if tensor.requires_grad]
+        grads = torch.autograd.grad(top, learned, terms) if learned else ()
+        return {f"param_diff_{index}": _largest(grad) for index, grad in enumerate(grads)}
+    return {}
+
+
+def _absolute_sums(configuration: Configuration, theirs: Blobs) -> Mapping[str, float]:
+    module, bottoms = _in_double(configuration, theirs)
     gets = _gets_gradient(configuration)
-    for tensor in learned:
+    for tensor in module.learned:
         tensor.data.abs_()
-    for bottom, needs in zip(bottoms, gets, strict=True):
-        bottom.requires_grad_(needs)
-    made = module(*bottoms)
-    tops = made if isinstance(made, tuple) else (made,)
+    bottoms = [bottom.abs().requires_grad_(needs) for bottom, needs in zip(bottoms, gets, strict=True)]
+    tops = _tops(module, bottoms)
     scales = {f"top_{place}": _largest(top) for place, top in enumerate(tops)}
     outs = [(place, top) for place, top in enumerate(tops) if top.requires_grad]
     if not configuration.backward or not outs:
         return scales
-    names = [f"bottom_diff_{place}" for place, needs in enumerate(gets) if needs]
-    sources = [bottom for bottom in bottoms if bottom.requires_grad]
-    for index, tensor in enumerate(learned):
-        if tensor.requires_grad:
-            names.append(f"param_diff_{index}")
-            sources.append(tensor)
-    diffs = [torch.from_numpy(theirs[f"top_diff_{place}"]).double().abs() for place, _ in outs]
-    grads = torch.autograd.grad([top for _, top in outs], sources, diffs, allow_unused=True)
-    return scales | {
-        name: _largest(grad) for name, grad in zip(names, grads, strict=True) if grad is not None
+    sources = {f"bottom_diff_{place}": bottom for place, bottom in enumerate(bottoms) if bottom.requires_grad}
+    sources |= {
+        f"param_diff_{index}": tensor for index, tensor in enumerate(module.learned) if tensor.requires_grad
     }
+    diffs = [_given(theirs[f"top_diff_{place}"]).abs() for place, _ in outs]
+    grads = torch.autograd.grad([top for _, top in outs], [*sources.values()], diffs, allow_unused=True)
+    found = zip(sources, grads, strict=True)
+    return scales | {name: _largest(grad) for name, grad in found if grad is not None}
+
+
+def _in_double(configuration: Configuration, theirs: Blobs) -> tuple[LayerModule, list[torch.Tensor]]:
+    """Returns the layer's module with Caffe's learned blobs and its bottoms, in double precision."""
+    module = copy.deepcopy(_net(configuration, theirs).layers[-1].module).double()
+    inputs = configuration.inputs()
+    return module, [_given(inputs[name]) for name in configuration.bottom_names]
+
+
+def _given(array: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(array)).double()
+
+
+def _tops(module: LayerModule, bottoms: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    made = module(*bottoms)
+    return made if isinstance(made, tuple) else (made,)
 
 
 def _largest(tensor: torch.Tensor) -> float:

@@ -198,7 +198,7 @@ def tf_pad(draw: Draw) -> Configuration:
     layer = LayerParameter()
     param = layer.convolution_param
     param.num_output = draw.integer(1, 5)
-    kernel = draw.one_of(1, 3, 5)
+    kernel = draw.one_of(3, 5)
     param.kernel_size.append(kernel)
     param.pad.append(kernel // 2)
     param.stride.append(draw.integer(1, 2))
