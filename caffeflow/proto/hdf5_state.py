@@ -3,7 +3,8 @@
 Where it surprises:
   * the two counters are arrays of one int, and the name of the weights is text of fixed length: Caffe
     reads it into a buffer of just that length, so it must end in a NUL that counts;
-  * the policy `plateau` of the SSD fork has two numbers more, which BVLC's Caffe passes over.
+  * the SSD fork wants two numbers more, those of its policy `plateau`, whatever the policy; BVLC's Caffe
+    passes over them. Where no loss was watched they are the largest float and 0.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from caffeflow.proto.binary import Array, SolverStateArrays
 from caffeflow.proto.hdf5_reading import datasets, find_own, read_text, reading, values
 
 _HISTORY: Final = "history"
+_NO_LOSS: Final = float(np.finfo(np.float32).max)
 
 
 def write_hdf5_state(path: str | Path, state: SolverStateArrays) -> None:
@@ -31,9 +33,9 @@ def write_hdf5_state(path: str | Path, state: SolverStateArrays) -> None:
         name = state.learned_net.encode()
         file["learned_net"] = np.array(name, f"S{len(name) + 1}")
         file["current_step"] = np.array([state.current_step], np.int32)
-        if state.minimum_loss is not None:
-            file["iter_last_event"] = np.array([state.last_event], np.int32)
-            file["minimum_loss"] = np.array([state.minimum_loss], np.float32)
+        loss = _NO_LOSS if state.minimum_loss is None else state.minimum_loss
+        file["iter_last_event"] = np.array([state.last_event], np.int32)
+        file["minimum_loss"] = np.array([loss], np.float32)
         history = file.create_group(_HISTORY)
         for number, array in enumerate(state.history):
             history[str(number)] = array
@@ -47,14 +49,15 @@ def read_hdf5_state(path: str | Path) -> SolverStateArrays:
     """
     path = Path(path)
     with reading(path) as file:
-        has_loss = "minimum_loss" in file
+        has_loss = "minimum_loss" in file  # a file of the SSD fork's, or of ours
+        loss = float(_one(path, file, "minimum_loss", kinds="f")) if has_loss else _NO_LOSS
         weights = find_own(path, file, "learned_net")
         return SolverStateArrays(
             iteration=_whole_number(path, file, "iter"),
             learned_net="" if weights is None else read_text(path, "learned_net", weights),
             current_step=_whole_number(path, file, "current_step"),
             history=_history(path, file),
-            minimum_loss=float(_one(path, file, "minimum_loss", kinds="f")) if has_loss else None,
+            minimum_loss=None if loss == _NO_LOSS else loss,
             last_event=_whole_number(path, file, "iter_last_event") if has_loss else 0,
         )
 

@@ -158,3 +158,22 @@ def told(trajectory: Trajectory) -> list[str]:
         for line in lines
         if line.startswith(("Snapshotting", "Resuming", "SGDSolver: restoring"))
     ]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_ssd_fork(ssd_caffe: NativeCaffe, bench: SolverBench, weights: Path, form: str) -> None:
+    """Its solverstates have two numbers more, without which it dies of an HDF5 file."""
+
+    def solver(of: str, max_iter: int) -> Path:
+        more = f"snapshot_format: {form}"
+        return bench.solver(CASES["SGD"], name=f"ssd-{of}-{form}", max_iter=max_iter, more=more)
+
+    whole, _ = solve_ours(solver("ours", 2 * HALF), iterations=2 * HALF, weights=weights)
+    half, _ = solve_ours(solver("ours", 2 * HALF), iterations=HALF, weights=weights)
+    state = write_ours(solver("ours", 2 * HALF), half).solverstate
+    theirs = end_of(train(ssd_caffe, solver("theirs", 2 * HALF), f"-snapshot={state}"))
+    begun = train(ssd_caffe, solver("begun", HALF), f"-weights={weights}").state(HALF)
+    ours, _ = solve_ours(solver("ours", 2 * HALF), iterations=HALF, snapshot=begun)
+    for end in (theirs, Solved.of(ours)):
+        apart = end.apart_from(Solved.of(whole))
+        assert max(apart.weights, apart.history) <= BOUND

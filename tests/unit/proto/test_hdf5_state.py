@@ -44,8 +44,10 @@ def test_what_is_written_is_read(tmp_path: Path, state: SolverStateArrays) -> No
 def test_the_layout_is_caffes(tmp_path: Path) -> None:
     write_hdf5_state(tmp_path / "s.h5", STATE)
     with h5py.File(tmp_path / "s.h5") as file:
-        assert set(file) == {"iter", "learned_net", "current_step", "history"}
-        for name in ("iter", "current_step"):
+        wanted = {"iter", "learned_net", "current_step", "history"}
+        assert set(file) == wanted | {"iter_last_event", "minimum_loss"}  # which the SSD fork insists on
+        assert (file["minimum_loss"][()], file["iter_last_event"][()]) == (np.finfo(np.float32).max, 0)
+        for name in ("iter", "current_step", "iter_last_event"):
             assert (file[name].shape, file[name].dtype) == ((1,), np.dtype("<i4"))
         text = file["learned_net"]
         # Caffe reads so many bytes into a buffer of that size, and takes them for a C string.
@@ -53,6 +55,13 @@ def test_the_layout_is_caffes(tmp_path: Path) -> None:
         assert text.id.get_type().get_size() == len(STATE.learned_net.encode()) + 1
         assert set(file["history"]) == {"0", "1"}
         assert file["history/0"].dtype == np.dtype("<f4")
+
+
+def test_bvlcs_files_have_no_loss_to_watch(tmp_path: Path) -> None:
+    write_hdf5_state(tmp_path / "s.h5", STATE)
+    with h5py.File(tmp_path / "s.h5", "a") as file:
+        del file["minimum_loss"], file["iter_last_event"]
+    assert same(read_hdf5_state(tmp_path / "s.h5"), STATE)
 
 
 @pytest.mark.parametrize(
