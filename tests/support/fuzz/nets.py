@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 import caffeflow.layers  # noqa: F401 - registers every type
-from caffeflow.layers.inference import infer
+from caffeflow.layers.inference import follow, infer
 from caffeflow.layers.spec import SPECS
 from caffeflow.proto import text
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
@@ -98,7 +98,9 @@ def _free(draw: st.DrawFn, net: NetParameter, made: list[str]) -> None:
     layer = net.layer.add(
         name=draw(st.sampled_from(_NAMES)), type=draw(st.sampled_from(_TYPES) | st.text(max_size=9))
     )
-    layer.bottom.extend(draw(st.lists(st.sampled_from(made), max_size=3)))
+    # Now and then a name that nothing makes, or that a later layer makes.
+    there = st.sampled_from(made)
+    layer.bottom.extend(draw(st.lists(there | there | there | st.sampled_from(_NAMES), max_size=3)))
     new = [f"t{len(net.layer)}{number}" for number in range(3)]
     layer.top.extend(draw(st.lists(st.sampled_from((*new, *new, *_NAMES, *layer.bottom)), max_size=3)))
     made.extend(layer.top)
@@ -128,7 +130,10 @@ def _add_common(draw: st.DrawFn, layer: LayerParameter) -> None:
 def _check(net: NetParameter) -> None:
     upgrade_net(net)
     for phase in ("TRAIN", "TEST"):
-        infer(build_graph(filter_net(net, net_state(phase))), record_shape=lambda _layer: (3, 5, 7))
+        graph = build_graph(filter_net(net, net_state(phase)))
+        shapes = infer(graph, record_shape=lambda _layer: (3, 5, 7))
+        inputs = [top for node in graph.nodes if node.layer.type == "Input" for top in node.tops]
+        follow(shapes, {top: tuple(size + 1 for size in shapes.tops[top]) for top in inputs})
 
 
 def _shown(net: NetParameter) -> bytes:
