@@ -84,7 +84,7 @@ SECTIONS: Final = (
     Section(title="Layer types", rule=_RULE, keys="type", by_key=True),
     Section(
         title="Layer types of the SSD fork",
-        rule=_RULE + "\nAsked of a build of the fork.",
+        rule=_RULE + "\nAsked of a build of the fork: `CAFFEFLOW_SSD_CAFFE=TREE make fidelity`.",
         keys="type",
         by_key=True,
     ),

@@ -12,7 +12,7 @@ from caffeflow.engine.modules.registry import MODULES
 from caffeflow.layers.spec import SPECS
 from caffeflow.proto.caffe_pb2 import LayerParameter
 from tests.support.drawn_layers import fork
-from tests.support.drawn_layers.configuration import Configuration, drawn
+from tests.support.drawn_layers.configuration import drawn
 from tests.support.drawn_layers.families import CONFIGURATIONS, FAMILIES
 from tests.support.fidelity import read_page
 
@@ -33,13 +33,6 @@ NOT_DRAWN = {
     "InfogainLoss": {"normalize", "source"},  # refused; a file
     "MultiBoxLoss": {"background_label_id", "do_neg_mining", "ignore_label", "normalize"},  # 0; read by nothing
 }  # fmt: skip
-
-
-def configurations() -> dict[str, list[Configuration]]:
-    return {
-        what: [drawn(what, number, family) for number in range(CONFIGURATIONS)]
-        for what, family in (FAMILIES | fork.FAMILIES).items()
-    }
 
 
 def test_every_type_is_compared_or_has_a_reason() -> None:
@@ -68,8 +61,9 @@ def test_what_is_compared_is_within_the_bound() -> None:
 
 @pytest.mark.parametrize("what", [*FAMILIES, *fork.FAMILIES])
 def test_every_field_of_a_type_is_drawn(what: str) -> None:
+    family = (FAMILIES | fork.FAMILIES)[what]
     seen = defaultdict(set)
-    for each in configurations()[what]:
+    for each in (drawn(what, number, family) for number in range(CONFIGURATIONS)):
         for field, message in each.layer.ListFields():
             if field.name.endswith("_param"):
                 seen[field.name].update(inner.name for inner, _ in message.ListFields())
