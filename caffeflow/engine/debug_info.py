@@ -18,9 +18,18 @@ from caffeflow.engine.needs import needed_gradients
 from caffeflow.engine.net import Net, NetLayer
 from caffeflow.engine.stepwise import Direction, StepwiseExecutor
 from caffeflow.engine.training import Feeds, Result
+from caffeflow.layers.spec import SPECS
 from caffeflow.proto.net import NetRole
 from caffeflow.proto.splits import insert_splits
 from caffeflow.proto.text import located
+
+_KEPT_OUT: Final = {
+    **dict.fromkeys(("LSTM", "RNN"), 1),
+    **dict.fromkeys((name for name, spec in SPECS.items() if spec.default_loss_weight), 1),
+    **dict.fromkeys(("ContrastiveLoss", "LSTMUnit"), 2),
+    **dict.fromkeys(("EuclideanLoss", "SmoothL1Loss"), None),
+}
+"""Layer type -> the bottom that force_backward alone gives no diff (AllowForceBackward in Caffe's headers)."""
 
 
 def with_splits(role: NetRole) -> NetRole:
@@ -48,6 +57,8 @@ class DebugLines:
         self._executor: Final = executor
         self._on_line: Final = on_line
         self._needs: Final = needed_gradients(executor.net.layers, force=force_backward)
+        self._unforced: Final = needed_gradients(executor.net.layers, force=False)
+        self._force: Final = force_backward
 
     def show(self, shows: bool) -> None:
         """Logs from now on, or does not; Caffe does in iterations that it displays."""
@@ -79,13 +90,14 @@ class DebugLines:
 
     def _backward_lines(self, layer: NetLayer) -> Iterator[tuple[str, str]]:
         node = layer.facts.node
-        for bottom, flows in zip(node.bottoms, self._needs[node.index], strict=True):
-            if flows:
+        unforced = self._unforced.get(node.index, (False,) * len(node.bottoms))
+        for place, bottom in enumerate(node.bottoms):
+            if unforced[place] or (self._needs[node.index][place] and place != _KEPT_OUT.get(layer.type)):
                 yield f"bottom blob {bottom.blob} diff", _mean(self._executor.diff[bottom.blob])
         rates = [spec.lr_mult for spec in node.layer.param]
         for index, tensor in enumerate(layer.tensors):
             # Caffe: what does not learn has no line, but statistics have, for which nobody set a rate.
-            if rates[index : index + 1] != [0.0]:
+            if self._force or rates[index : index + 1] != [0.0]:
                 mean = "0" if tensor.grad is None else _mean(tensor.grad)
                 yield f"param blob {index} diff", mean
 
