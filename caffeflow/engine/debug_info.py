@@ -29,7 +29,7 @@ _KEPT_OUT: Final = {
     **dict.fromkeys(("ContrastiveLoss", "LSTMUnit"), 2),
     **dict.fromkeys(("EuclideanLoss", "SmoothL1Loss"), None),
 }
-"""Layer type -> the bottom that force_backward alone gives no diff (AllowForceBackward in Caffe's headers)."""
+"""Layer type -> the bottom that force_backward alone gives no diff (AllowForceBackward in Caffe)."""
 
 
 def with_splits(role: NetRole) -> NetRole:
