@@ -24,7 +24,7 @@ class DrawnBlob:
         positive: No value is below 0.05 or so: what logarithms and broken powers ask for.
         probabilities: Values sum to one along axis 1.
         varied: Values within each channel differ by far more than rounding, so that it can be normalised.
-        constant: It is the same for every row, so that products of it can not be normalised either.
+        constant: Rows or columns are equal, so that those of products are equal but for rounding, too.
         centred: Its sums are zero but for rounding, as after a normalisation.
         learns: Its gradient is asked for, because something below learns or the net forces it.
         flows: It may lead to a loss: Caffe can give all below gradients.

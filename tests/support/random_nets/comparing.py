@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 from torch import Tensor
 
+from caffeflow.engine.needs import needed_gradients
 from caffeflow.engine.net import Net
-from caffeflow.engine.stepwise import needed_gradients
+from caffeflow.errors import CaffeflowError
 from caffeflow.proto.graph import Value
 from caffeflow.proto.splits import with_splits
 from tests.support.native_random_nets import CaffeAnswer, CaffeLayer
@@ -28,10 +29,24 @@ LOSS: Final = 1e-5
 BLOB: Final = 1e-4
 GRADIENT: Final = 1e-4
 
+_UNASKED: Final = frozenset({"BatchNorm", "Im2col", "LRN", "LSTM", "MVN", "RNN", "Softmax"})
+_SHARING: Final = frozenset({"Concat", "Flatten", "Reshape"})
+_SCRATCH: Final = frozenset({"HingeLoss", "Scale"})
+_WRITES_ANYWAY: Final = _UNASKED | _SHARING | _SCRATCH
+"""Types that write a bottom's gradient where nobody asks for it, share its memory or use it for notes."""
+
 
 def compare(drawn: RandomNet, answer: CaffeAnswer) -> Verdict:
     """Returns how far our engine agrees with Caffe on a net."""
     verdict = Verdict()
+    try:
+        _compare(drawn, answer, verdict)
+    except CaffeflowError as error:
+        verdict.fail("what Caffe runs is refused", "net", str(error))
+    return verdict
+
+
+def _compare(drawn: RandomNet, answer: CaffeAnswer, verdict: Verdict) -> None:
     net = build(drawn, answer)
     compare_graphs(net, answer, verdict)
     alone = _compare_layers(drawn, net, answer, verdict)
@@ -44,7 +59,6 @@ def compare(drawn: RandomNet, answer: CaffeAnswer) -> Verdict:
         _compare_learned("stepwise", net, stepwise, answer, verdict, sizes)
         if drawn.phase == "TRAIN":
             _compare_learned("training", net, fused, answer, verdict, sizes)
-    return verdict
 
 
 def compare_graphs(net: Net, answer: CaffeAnswer, verdict: Verdict) -> None:
@@ -116,6 +130,9 @@ def _compare_diffs(where: str, made: Alone, answer: CaffeAnswer, their: CaffeLay
             verdict.arrays(
                 "layer: bottom gradients", f"{where} bottom {place}", found, theirs, bound=LAYER, size=size
             )
+        elif their.type not in _WRITES_ANYWAY and their.bottoms[place] not in their.tops:
+            check = "layer: bottoms without a gradient"
+            verdict.same(check, f"{where} bottom {place}", "zeros", "something" if theirs.any() else "zeros")
     if their.type == "Parameter":
         return  # Caffe's gradient of its blob is that of its top, and is there already
     for place, theirs in enumerate(answer.of("param_diff", their)):
@@ -151,9 +168,9 @@ class _Sizes:
             id(tensor): number for number, learned in enumerate(net.learned) for tensor in learned.tensors
         }
         self._learned: Final[dict[int, float]] = dict.fromkeys(self._owners.values(), 0.0)
-        needs = needs_of(drawn, net)
+        self.needs: Final = needs_of(drawn, net)
         for layer in reversed(net.layers):
-            if layer.is_fed or layer.facts.node.index not in needs:
+            if layer.is_fed or layer.facts.node.index not in self.needs:
                 continue
             seeds = answer.of("top_diff", answer.layer(layer.name))
             for place, top in enumerate(layer.facts.node.tops):
@@ -174,7 +191,9 @@ def _compare_gradients(net: Net, whole: Whole, answer: CaffeAnswer, verdict: Ver
     for layer in net.layers:
         theirs = answer.of("top_diff", answer.layer(layer.name))
         for place, (top, diff) in enumerate(zip(layer.facts.node.tops, theirs, strict=False)):
-            if top in sizes.tops and not layer.is_fed:
+            # Of what does not learn, Caffe's Split does not add up the gradients of the readers.
+            is_whole = layer.facts.node.index in sizes.needs or len(list(net.graph.readers(top))) == 1
+            if top in sizes.tops and not layer.is_fed and is_whole:
                 verdict.arrays(
                     "stepwise: gradients of blobs",
                     f"{layer.name} top {place}",

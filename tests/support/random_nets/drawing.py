@@ -27,15 +27,15 @@ from tests.support.random_nets import (  # noqa: F401 - each enters its recipes 
     sequences,
     shapes,
 )
-from tests.support.random_nets.endings import silence_some
+from tests.support.random_nets.endings import read_a_loss, silence_some
 from tests.support.random_nets.recipes import GROWTH, LOSSES, Recipe
 from tests.support.random_nets.sketch import NothingFits, Phase, Sketch
 from tests.support.random_nets.sources import add_sources
 
 FEWEST: Final = 5
 MOST: Final = 25
-_GROWN: Final = 17
-"""So many layers at most before the losses, which with their labels come to no more than eight."""
+_GROWN: Final = 16
+"""So many layers at most before the losses, which with their labels and what reads them come to no more than eight."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +84,8 @@ def draw_net(seed: int) -> RandomNet:
     add_sources(sketch)
     _grow(sketch, int(random.integers(FEWEST, _GROWN + 1)))
     _end(sketch, int(sketch.choose(1, 1, 2, 3)))
+    if sketch.chance(0.15):
+        read_a_loss(sketch)
     silence_some(sketch)
     name = f"random-{seed}"
     net = NetParameter(name=name, layer=sketch.layers)

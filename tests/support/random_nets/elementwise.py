@@ -149,7 +149,15 @@ def broken_power(sketch: Sketch) -> None:
 def threshold(sketch: Sketch) -> None:
     bottom = sketch.pick(_has_values, counted=True)
     text = f"threshold_param {{ threshold: {sketch.number(-0.5, 0.5)} }}"
-    sketch.add("Threshold", [bottom], text, size=1.0, varied=False, flows=bottom.flows and not bottom.learns)
+    sketch.add(
+        "Threshold",
+        [bottom],
+        text,
+        size=1.0,
+        varied=False,
+        constant=True,
+        flows=bottom.flows and not bottom.learns,
+    )
 
 
 @grows("PReLU", kinks=True)

@@ -109,11 +109,23 @@ def reduction_loss(sketch: Sketch) -> None:
 
 @loses("Accuracy", forced=False)
 def accuracy(sketch: Sketch) -> None:
-    scores = sketch.pick(lambda blob: blob.axes >= 2 and 2 <= blob.shape[1] <= 30)
+    scores = sketch.pick(lambda blob: blob.axes >= 2 and 2 <= blob.shape[1] <= 30 and blob.varied)
     top_k = int(sketch.choose(*range(1, min(3, scores.shape[1]) + 1)))
     tops = 1 if top_k > 1 else int(sketch.choose(1, 1, 2))
     fields = f"accuracy_param {{ top_k: {top_k} {sketch.choose('', '', 'ignore_label: 0')} }}"
     sketch.add("Accuracy", [scores, _labels(sketch, scores)], fields, tops=tops, final=True)
+
+
+def read_a_loss(sketch: Sketch) -> None:
+    """Lets a layer read the last loss, as nets do that weigh or add losses; it may be one itself."""
+    last = sketch.layers[-1]
+    if not last.type.endswith("Loss"):
+        return
+    loss = DrawnBlob(name=last.top[0], shape=(), learns=True)
+    text = f"power_param {{ scale: {sketch.number(0.2, 2)} }}"
+    for _ in range(int(sketch.choose(1, 1, 2))):
+        weight = sketch.choose("", f"loss_weight: {sketch.number(0.1, 2)}")
+        sketch.add("Power", [loss], f"{text} {weight}", final=True)
 
 
 def silence_some(sketch: Sketch) -> None:

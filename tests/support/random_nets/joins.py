@@ -109,7 +109,10 @@ def slice_(sketch: Sketch) -> None:
     tops = int(sketch.choose(*range(2, min(bottom.shape[axis], 3) + 1)))
     cuts = sorted(sketch.random.choice(range(1, bottom.shape[axis]), tops - 1, replace=False).tolist())
     fields = " ".join([f"axis: {axis}", *(f"slice_point: {cut}" for cut in cuts)])
-    sketch.add("Slice", [bottom], f"slice_param {{ {fields} }}", tops=tops, free=True)
+    weighted = bottom.flows and sketch.chance(0.2)
+    weights = " ".join(f"loss_weight: {sketch.choose(0, 0.01, 0.02)}" for _ in range(tops))
+    text = f"slice_param {{ {fields} }} {weights if weighted else ''}"
+    sketch.add("Slice", [bottom], text, tops=tops, free=not weighted)
 
 
 @grows("Split")

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from caffeflow.engine.feed.opening import open_feed
+from caffeflow.engine.needs import needed_gradients
 from caffeflow.engine.net import Net
-from caffeflow.engine.stepwise import Direction, StepwiseExecutor, needed_gradients
+from caffeflow.engine.stepwise import Direction, StepwiseExecutor
 from caffeflow.engine.training import FusedExecutor
 from tests.support.engine_nets import net_of_message
 from tests.support.native_random_nets import CaffeAnswer

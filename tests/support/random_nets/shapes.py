@@ -118,12 +118,18 @@ def to_streams(sketch: Sketch) -> None:
 def tile(sketch: Sketch) -> None:
     bottom = sketch.pick(lambda blob: blob.axes >= 2 and blob.count <= 800)
     axis = int(sketch.random.integers(0, bottom.axes))
-    sketch.add("Tile", [bottom], f"tile_param {{ axis: {axis} tiles: {sketch.choose(2, 3)} }}", free=True)
+    sketch.add(
+        "Tile",
+        [bottom],
+        f"tile_param {{ axis: {axis} tiles: {sketch.choose(2, 3)} }}",
+        free=True,
+        constant=True,
+    )
 
 
 @grows("ArgMax", forced=False)
 def argmax(sketch: Sketch) -> None:
-    bottom = sketch.pick(lambda blob: blob.axes >= 2 and blob.shape[1] >= 2)
+    bottom = sketch.pick(lambda blob: blob.axes >= 2 and blob.shape[1] >= 2 and blob.varied)
     if bottom.learns and sketch.chance(0.5):  # nothing more can come of its top then
         raise NothingFits
     fields = f"top_k: {sketch.choose(1, 2)} out_max_val: {sketch.choose('true', 'false')}"

@@ -99,9 +99,10 @@ def _keeping(drawn: RandomNet, layers: Mapping[int, LayerParameter]) -> Iterator
     kept = [layers[index] for index in sorted(layers) if layers[index].top or layers[index].type != "Input"]
     net = NetParameter(name=drawn.net.name, layer=kept)
     _part_from_owners(net, drawn.net)
+    _forget_unread_tops(net)
     if drawn.net.force_backward:
         net.force_backward = True
-    inputs = {top for layer in kept if layer.type == "Input" for top in layer.top}
+    inputs = {top for layer in net.layer if layer.type == "Input" for top in layer.top}
     feeds = {blob: values for blob, values in drawn.feeds.items() if blob in inputs}
     made = replace(drawn, net=net, feeds=feeds)
     if size(made)[0] and size(made) < size(drawn):
@@ -119,3 +120,15 @@ def _part_from_owners(net: NetParameter, before: NetParameter) -> None:
         for spec in layer.param:
             if spec.name and owners[spec.name] not in kept:
                 spec.ClearField("name")
+
+
+def _forget_unread_tops(net: NetParameter) -> None:
+    """Leaves inputs that stand for a layer with several tops those that are still read."""
+    read = {bottom for layer in net.layer for bottom in layer.bottom}
+    for layer in net.layer:
+        if layer.type == "Input" and len(layer.top) > 1:
+            kept = [place for place, top in enumerate(layer.top) if top in read] or [0]
+            shapes = [layer.input_param.shape[place] for place in kept]
+            made = LayerParameter(name=layer.name, type="Input", top=[layer.top[place] for place in kept])
+            made.input_param.shape.extend(shapes)
+            layer.CopyFrom(made)
