@@ -48,9 +48,7 @@ _COMMON: Final = [
         "phase",
     )
 ]
-_DIMS: Final = (
-    st.integers(1, 7) | st.integers(1, 7) | st.sampled_from((0, -1, 64, 2**16, 2**31 - 1, 2**31, 2**62))
-)
+_DIMS: Final = st.sampled_from((*range(1, 8), *range(1, 8), 0, -1, 64, 2**16, 2**31 - 1, 2**31, 2**62))
 _NAMES: Final = ("a", "b", "c", "data", "label")
 _CASES: Final = [
     (text.parse(case.prototxt, LayerParameter(), source=case.id), [np.shape(each) if isinstance(each, np.ndarray) else tuple(each) for each in case.bottoms], case.tops)
@@ -99,8 +97,8 @@ def _free(draw: st.DrawFn, net: NetParameter, made: list[str]) -> None:
         name=draw(st.sampled_from(_NAMES)), type=draw(st.sampled_from(_TYPES) | st.text(max_size=9))
     )
     # Now and then a name that nothing makes, or that a later layer makes.
-    there = st.sampled_from(made)
-    layer.bottom.extend(draw(st.lists(there | there | there | st.sampled_from(_NAMES), max_size=3)))
+    names = st.sampled_from((*made, *made, *made, *_NAMES))
+    layer.bottom.extend(draw(st.lists(names, max_size=3)))
     new = [f"t{len(net.layer)}{number}" for number in range(3)]
     layer.top.extend(draw(st.lists(st.sampled_from((*new, *new, *_NAMES, *layer.bottom)), max_size=3)))
     made.extend(layer.top)

@@ -85,7 +85,7 @@ def _nested(draw: st.DrawFn) -> bytes:
 
 def _texts(*kinds: list[bytes]) -> st.SearchStrategy[bytes]:
     """Draws texts near those of some kinds, each as often, and texts that are near nothing."""
-    near = [mutated(seeds, _PIECES) for seeds in kinds] * (4 // len(kinds))
+    near = [mutated(seeds, _PIECES) for seeds in kinds for _ in range(4 // len(kinds))]
     anything = st.text(max_size=300).map(lambda drawn: drawn.encode("utf-8", "surrogatepass"))
     return st.one_of(*near, _nested(), anything, st.binary(max_size=200))
 
