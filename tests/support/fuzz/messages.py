@@ -40,16 +40,16 @@ def fill(draw: st.DrawFn, message: Message, *, most: int = 4, depth: int = 0) ->
 
 def set_field(draw: st.DrawFn, message: Message, field: FieldDescriptor, *, depth: int = 0) -> None:
     """Sets one field of a message to a drawn value; a repeated one to a few."""
-    times = draw(st.integers(0, 3)) if field.is_repeated else 1
+    times = draw(st.integers(0, 3)) if _is_repeated(message, field) else 1
     message.ClearField(field.name)
     for _ in range(times):
         if field.message_type is not None:
             owner = getattr(message, field.name)
-            inner = owner.add() if field.is_repeated else owner
+            inner = owner.add() if _is_repeated(message, field) else owner
             inner.SetInParent()
             fill(draw, inner, most=3, depth=depth + 1)
             _give_required(inner)
-        elif field.is_repeated:
+        elif _is_repeated(message, field):
             getattr(message, field.name).append(draw(_value(field)))
         else:
             setattr(message, field.name, draw(_value(field)))
@@ -68,7 +68,12 @@ def _value(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     return _VALUES.get(field.cpp_type, _WORDS)
 
 
+def _is_repeated(message: Message, field: FieldDescriptor) -> bool:
+    # protobuf 5 says so by `label`, which is gone in 7, whose `is_repeated` is not there in 5.
+    return hasattr(getattr(message, field.name), "extend")
+
+
 def _give_required(message: Message) -> None:
     for field in message.DESCRIPTOR.fields:
-        if field.is_required and not message.HasField(field.name):
+        if field.name in message.FindInitializationErrors():
             setattr(message, field.name, 0)
