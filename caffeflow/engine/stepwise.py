@@ -1,16 +1,17 @@
 """The stepwise executor: layer by layer, unfused, with every blob's data and diff within reach.
 
-Each layer runs on copies of its bottoms, cut off from the rest of the graph, so gradients are those of
-the forward that ran, whatever is written into a buffer afterwards. The one rule to know: `data` and
-`diff` are buffers by blob name that stay where they are while their shape stays; an in-place layer
-overwrites its blob's buffer, as in Caffe.
+Each layer runs on tensors of its own, cut off from the rest of the graph, so gradients are those of the
+forward that ran, whatever is written into a buffer afterwards. They are copies of its bottoms' buffers, or,
+where nobody can have written into those in between, what the layer before has just made. The one rule to
+know: `data` and `diff` are buffers by blob name that stay where they are while their shape stays; an
+in-place layer overwrites its blob's buffer, as in Caffe.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -28,6 +29,10 @@ Direction = Literal["forward", "backward"]
 
 Observer = Callable[[NetLayer, Direction, float], None]
 """Called after each layer with the seconds that its computation took; buffers are up to date then."""
+
+
+_LASTING_TOPS: Final = frozenset({"Python", "Parameter"})
+"""Layers whose tops are memory that others write into: the user's object, the solver."""
 
 
 class Around(Protocol):
@@ -110,6 +115,7 @@ class StepwiseExecutor:
         """
         self._next_below = None
         loss = torch.zeros((), device=self.net.device)
+        made: dict[Value, Tensor] = {}
         last = len(self.net.layers) - 1 if end is None else end
         for number, layer in enumerate(self.net.layers[start : last + 1], start):
             if self.around is not None:
@@ -117,7 +123,8 @@ class StepwiseExecutor:
             if layer.is_fed:
                 self._take(layer, (feeds or {}).get(layer.name))
             else:
-                loss = loss + self._forward_layer(layer)
+                for term in self._forward_layer(layer, made):
+                    loss = loss + term
             if self.around is not None:
                 self.around.after(number, "forward")
         outputs = {output.value.blob: self.data[output.value.blob].clone() for output in self.net.outputs}
@@ -175,11 +182,19 @@ class StepwiseExecutor:
             self._store(top.blob, value.to(self.net.device))
         self._observe(layer, "forward", 0.0)
 
-    def _compute(self, layer: NetLayer) -> tuple[_Done, float]:
-        """Returns what a layer makes of its bottoms' buffers, and the seconds that it took."""
+    def _compute(self, layer: NetLayer, fresh: Mapping[Value, Tensor]) -> tuple[_Done, float]:
+        """Returns what a layer makes of its bottoms, and the seconds that it took.
+
+        Args:
+            layer: The layer.
+            fresh: Values that need not be copied from their buffers.
+        """
         node = layer.facts.node
         needs = self._needs.get(node.index, ()) if self._records else ()
-        bottoms = tuple(self.data[value.blob].clone() for value in node.bottoms)
+        bottoms = tuple(
+            self.data[value.blob].clone() if value not in fresh else fresh[value].detach()
+            for value in node.bottoms
+        )
         for bottom, need in zip(bottoms, needs, strict=False):
             bottom.requires_grad_(need)
         with torch.set_grad_enabled(self._records):
@@ -188,26 +203,37 @@ class StepwiseExecutor:
             seconds = self._now() - begin
         return _Done(bottoms, made if isinstance(made, tuple) else (made,)), seconds
 
-    def _forward_layer(self, layer: NetLayer) -> Tensor:
+    def _forward_layer(self, layer: NetLayer, fresh: dict[Value, Tensor]) -> list[Tensor]:
+        """Runs a layer, notes those of its tops that may be read without a copy, and returns its losses."""
         node = layer.facts.node
-        done, seconds = self._compute(layer)
+        done, seconds = self._compute(layer, fresh)
         tops = done.tops
         if self._records:
             self._done[node.index] = done
-        loss = torch.zeros((), device=self.net.device)
-        for top, weight in zip(tops, layer.loss_weights, strict=True):
-            if weight:
-                loss = loss + top.detach().sum() * weight
         for value, top in zip(node.tops, tops, strict=False):
             self._store(value.blob, top.detach())
+            if self._is_out_of_reach(layer, top):
+                fresh[value] = top
         self._observe(layer, "forward", seconds)
-        return loss
+        return [
+            top.detach().sum() * weight
+            for top, weight in zip(tops, layer.loss_weights, strict=True)
+            if weight
+        ]
+
+    def _is_out_of_reach(self, layer: NetLayer, top: Tensor) -> bool:
+        """Whether a top is as its buffer is, and stays so until the next layers have read it.
+
+        Whoever is called around each layer may write into buffers.
+        """
+        is_plain = top.dtype == torch.float32 and top.is_contiguous()
+        return self.around is None and layer.type not in _LASTING_TOPS and is_plain
 
     def _backward_layer(self, layer: NetLayer) -> None:
         node = layer.facts.node
         if not self._records:
             raise NetError("cannot run backward: it ran forward without gradients", layer=layer.name)
-        done = self._done.get(node.index) or self._compute(layer)[0]
+        done = self._done.get(node.index) or self._compute(layer, {})[0]
         outs = [(place, top) for place, top in enumerate(done.tops) if top.requires_grad]
         if not outs:
             return  # no gradient passes through, as through Accuracy

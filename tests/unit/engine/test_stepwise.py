@@ -59,6 +59,40 @@ def test_a_part_runs_on_what_was_written_into_the_buffers() -> None:
     torch.testing.assert_close(executor.data["b"], expected)
 
 
+def test_who_is_called_around_layers_may_write_into_the_buffers() -> None:
+    executor = StepwiseExecutor(net_of(DEPLOY))
+    relu = number(executor, "relu")
+
+    class Writing:
+        def before(self, layer: int, direction: str) -> None:
+            if layer == relu and direction == "forward":
+                executor.data["a"].copy_(written)
+
+        def after(self, layer: int, direction: str) -> None:
+            """Has nothing to do."""
+
+    written = torch.arange(-5.0, 5.0).view(2, 5)
+    executor.around = Writing()
+    executor.forward(batch(executor.net))
+    assert torch.equal(executor.data["a"], written.clamp(min=0))
+
+
+def test_a_learned_blob_that_is_a_top_may_be_written_before_backward() -> None:
+    parameter = "parameter_param { shape { dim: 2 dim: 3 } }"
+    net = net_of(
+        layer("p", "Parameter", "", "p", parameter)
+        + layer("square", "Power", "p", "square", "power_param { power: 2 }")
+        + layer("loss", "Reduction", "square", "loss", "loss_weight: 1")
+    )
+    executor = StepwiseExecutor(net)
+    (learned,) = net.layers[0].tensors
+    learned.data.fill_(3)
+    executor.forward()
+    learned.detach().numpy()[...] = 100  # behind autograd's back
+    executor.backward()
+    assert torch.equal(executor.diff["p"], torch.full((2, 3), 6.0))
+
+
 def test_a_fed_layer_keeps_its_buffers_without_new_values() -> None:
     executor = StepwiseExecutor(net_of(DEPLOY))
     executor.data["data"].fill_(1.0)
