@@ -92,7 +92,7 @@ SECTIONS: Final = (
     Section(
         title="Random nets",
         rule=_NET_RULE,
-        keys="nets",
+        keys="comparison",
     ),
     Section(title="Solvers", rule=_SOLVERS, keys="rule"),
     Section(

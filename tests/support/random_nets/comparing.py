@@ -6,8 +6,8 @@ entries are sums of products, of the largest sum of absolute terms.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import zip_longest
+from collections.abc import Mapping, Sequence
+from itertools import groupby, zip_longest
 from typing import Final
 
 import numpy as np
@@ -29,7 +29,10 @@ LOSS: Final = 1e-5
 BLOB: Final = 1e-4
 GRADIENT: Final = 1e-4
 
-_UNASKED: Final = frozenset({"BatchNorm", "Im2col", "LRN", "LSTM", "MVN", "RNN", "Softmax"})
+_Links = tuple[str, str, tuple[str, ...], tuple[str, ...]]
+"""A layer's name, type, bottoms and tops."""
+
+_UNASKED: Final = frozenset({"BatchNorm", "Im2col", "LRN", "LSTM", "LSTMUnit", "MVN", "RNN", "Softmax"})
 _SHARING: Final = frozenset({"Concat", "Flatten", "Reshape"})
 _SCRATCH: Final = frozenset({"HingeLoss", "Scale"})
 _WRITES_ANYWAY: Final = _UNASKED | _SHARING | _SCRATCH
@@ -64,12 +67,10 @@ def _compare(drawn: RandomNet, answer: CaffeAnswer, verdict: Verdict) -> None:
 def compare_graphs(net: Net, answer: CaffeAnswer, verdict: Verdict) -> None:
     """Compares what is known before anything runs: layers and links with Caffe's Splits, shapes, who runs backward."""
     check = "graph"
-    placed = list(with_splits(net.graph))
-    ours = [
-        (each.layer.name, each.layer.type, tuple(each.layer.bottom), tuple(each.layer.top)) for each in placed
-    ]
+    placed = [each.layer for each in with_splits(net.graph)]
+    ours = [(each.name, each.type, tuple(each.bottom), tuple(each.top)) for each in placed]
     theirs = [(layer.name, layer.type, layer.bottoms, layer.tops) for layer in answer.layers]
-    for our, their in zip_longest(ours, theirs):
+    for our, their in zip_longest(_sort_splits(ours), _sort_splits(theirs)):
         verdict.same(check, "layer, its type, bottoms and tops", our, their)
     verdict.same(check, "inputs", tuple(_inputs(net)), answer.inputs)
     verdict.same(check, "outputs", tuple(output.value.blob for output in net.outputs), answer.outputs)
@@ -86,6 +87,12 @@ def compare_graphs(net: Net, answer: CaffeAnswer, verdict: Verdict) -> None:
         )
         weights = tuple(answer.weights[top] for top in their.tops)
         verdict.same(check, f"{layer.name}: loss weights", layer.loss_weights[: len(weights)], weights)
+
+
+def _sort_splits(layers: Sequence[_Links]) -> list[_Links]:
+    """Returns layers with each run of Splits in order of names: those of one layer's tops come in any order."""
+    runs = groupby(layers, key=lambda links: links[1] == "Split")
+    return [links for are_splits, run in runs for links in (sorted(run) if are_splits else run)]
 
 
 def _inputs(net: Net) -> list[str]:

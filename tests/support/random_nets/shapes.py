@@ -44,7 +44,7 @@ def average_pooling(sketch: Sketch) -> None:
 def maximum_pooling(sketch: Sketch) -> None:
     bottom = sketch.pick(_is_image)
     window = _pooling_window(sketch, bottom)
-    if sketch.chance(0.75):
+    if not bottom.varied or sketch.chance(0.7):  # positions of equal values are chance
         sketch.add("Pooling", [bottom], f"pooling_param {{ {window} }}", free=True)
         return
     _, mask = sketch.add("Pooling", [bottom], f"pooling_param {{ {window} }}", tops=2)
