@@ -86,6 +86,7 @@ class FusedExecutor:
         self._is_training: Final = net.graph.phase == "TRAIN"
         self._bf16: Final = precision == "bf16"
         outputs = [output.value for output in net.outputs]
+        self._fed: Final = net.fed
         self._shown: Final = list(dict.fromkeys([*outputs, *(net.graph.last(blob) for blob in keep)]))
         self._slots: Final = _Slots()
         self._weights: Final[list[_Weighted]] = []
@@ -122,7 +123,7 @@ class FusedExecutor:
             loss.backward()  # type: ignore[no-untyped-call]
 
     def _feed(self, feeds: Feeds, slots: list[Any]) -> None:
-        for layer in self.net.fed:
+        for layer in self._fed:
             if layer.name not in feeds:
                 raise NetError("was given no values to run on", layer=layer.name)
             for top, value in zip(layer.facts.node.tops, feeds[layer.name], strict=True):
@@ -152,7 +153,7 @@ class FusedExecutor:
 
     def _make_plan(self) -> list[_Step]:
         layers = [layer for layer in self.net.layers if not layer.is_fed]
-        for layer in self.net.fed:
+        for layer in self._fed:
             for top in layer.facts.node.tops:
                 self._slots.add(top)
         wanted = leading_to_loss(self.net.layers)
