@@ -34,10 +34,10 @@ class TimedNet:
 
 
 TIMED: Final = (
-    TimedNet(name="mobilenet-v2", batch_size=16, record=(3, 224, 224), iterations=4),
-    TimedNet(name="caffenet", batch_size=16, record=(3, 227, 227), iterations=6),
-    TimedNet(name="cifar10-quick", batch_size=100, record=(3, 32, 32), iterations=40),
-    TimedNet(name="lenet", batch_size=64, record=(1, 28, 28), iterations=100),
+    TimedNet(name="mobilenet-v2", batch_size=16, record=(3, 224, 224), iterations=3),
+    TimedNet(name="caffenet", batch_size=16, record=(3, 227, 227), iterations=4),
+    TimedNet(name="cifar10-quick", batch_size=100, record=(3, 32, 32), iterations=25),
+    TimedNet(name="lenet", batch_size=64, record=(1, 28, 28), iterations=60),
 )
 
 

@@ -29,7 +29,7 @@ _GOALS: Final = {
 }
 _EXECUTORS: Final = ("training", "stepwise")
 _THREADS: Final = (1, 2)
-_DETECTION_ITERATIONS: Final = 4
+_DETECTION_ITERATIONS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)

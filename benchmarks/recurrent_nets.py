@@ -51,6 +51,6 @@ class RecurrentNet:
 
 RECURRENT: Final = tuple(
     RecurrentNet(type=name, steps=steps, streams=streams, size=size, iterations=iterations)
-    for steps, streams, size, iterations in ((10, 5, 32, 1000), (20, 16, 256, 60))
+    for steps, streams, size, iterations in ((10, 5, 32, 500), (20, 16, 256, 30))
     for name in ("RNN", "LSTM")
 )
