@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from caffeflow.errors import UsageError, WeightsError
 from caffeflow.proto.binary import LayerArrays, read_named_caffemodel, write_caffemodel
@@ -19,6 +19,12 @@ from caffeflow.weights.npz_files import read_npz, write_npz
 from caffeflow.weights.safetensors_files import read_safetensors, write_safetensors
 
 Reader = Callable[[Path], tuple[str, list[LayerArrays]]]
+
+
+class Writer(Protocol):
+    """Writes layers into a file of one format."""
+
+    def __call__(self, path: Path, /, *, name: str, layers: Sequence[LayerArrays]) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +40,7 @@ class WeightsFile:
     layers: tuple[LayerArrays, ...]
 
 
-_WRITERS: Final = {
+_WRITERS: Final[dict[str, Writer]] = {
     ".caffemodel": write_caffemodel,
     ".h5": write_hdf5,
     ".npz": write_npz,

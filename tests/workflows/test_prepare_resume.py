@@ -74,7 +74,9 @@ def check_resumed(kind: str, images: Path, out: Path, moments: list[str], tmp_pa
     return journaled
 
 
-@pytest.mark.parametrize(("kind", "touches"), [("lmdb", 84), ("imagedata", 150), ("boxes", 84), ("copies", 120)])
+@pytest.mark.parametrize(
+    ("kind", "touches"), [("lmdb", 84), ("imagedata", 150), ("boxes", 84), ("copies", 120)]
+)
 def test_killed_at_any_touch_of_the_disk_it_resumes_to_the_same_bytes(
     kind: str, touches: int, tmp_path: Path, small_steps: None
 ) -> None:

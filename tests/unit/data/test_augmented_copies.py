@@ -156,7 +156,9 @@ def test_broken_images_are_left_out_with_their_copies(tmp_path: Path) -> None:
 
 def test_boxes_are_refused(tmp_path: Path) -> None:
     settings = BuildSettings(augmentation=ASKED, augment_copies=1)
-    with pytest.raises(UsageError, match=r"--augment inception --color-jitter 0\.4 does not move boxes along"):
+    with pytest.raises(
+        UsageError, match=r"--augment inception --color-jitter 0\.4 does not move boxes along"
+    ):
         build(boxed_listing(tmp_path / "images"), settings, tmp_path / "out", source="voc")
     assert not (tmp_path / "out").exists()
 

@@ -16,7 +16,10 @@ def test_lines_are_name_height_width(tmp_path: Path) -> None:
     assert read_name_sizes(path) == (NameSize("000001", 333, 500), NameSize("a/b.c", 7, 11))
 
 
-@pytest.mark.parametrize("line", ["only two", "a 3", "a 3 4 5", "a b 3 4", "a -3 4", "a 3.5 4", "a ³ 4", "a 0 4", f"a {'9' * 5000} 4"])
+@pytest.mark.parametrize(
+    "line",
+    ["only two", "a 3", "a 3 4 5", "a b 3 4", "a -3 4", "a 3.5 4", "a ³ 4", "a 0 4", f"a {'9' * 5000} 4"],
+)
 def test_another_line_is_named_by_its_number(tmp_path: Path, line: str) -> None:
     path = tmp_path / "sizes.txt"
     path.write_text(f"first 3 5\n{line}\n")

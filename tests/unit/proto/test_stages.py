@@ -74,7 +74,8 @@ def test_a_deploy_form_gets_accuracy_and_loss_for_its_softmax() -> None:
 
 
 @pytest.mark.parametrize(
-    ("loss", "scores"), [("InfogainLoss", "Softmax"), ("SigmoidCrossEntropyLoss", "Sigmoid"), ("HingeLoss", None)]
+    ("loss", "scores"),
+    [("InfogainLoss", "Softmax"), ("SigmoidCrossEntropyLoss", "Sigmoid"), ("HingeLoss", None)],
 )
 def test_a_loss_becomes_what_it_holds_inside(loss: str, scores: str | None) -> None:
     net = net_of(GOOGLENET_LIKE.replace("SoftmaxWithLoss", loss))
