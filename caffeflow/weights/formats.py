@@ -22,9 +22,10 @@ Reader = Callable[[Path], tuple[str, list[LayerArrays]]]
 
 
 class Writer(Protocol):
-    """Writes layers into a file of one format."""
+    """A format's function that writes."""
 
-    def __call__(self, path: Path, /, *, name: str, layers: Sequence[LayerArrays]) -> None: ...
+    def __call__(self, path: Path, /, *, name: str, layers: Sequence[LayerArrays]) -> None:
+        """Writes layers into a file, as the net `name`."""
 
 
 @dataclass(frozen=True, kw_only=True)
