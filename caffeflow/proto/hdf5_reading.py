@@ -58,6 +58,11 @@ def find_own(path: Path, group: Any, name: str) -> Any:
     return group[name]
 
 
+def lies_here(dataset: Any) -> bool:
+    """Whether a dataset's values are in the file itself; HDF5 lets them lie in any other."""
+    return not (dataset.is_virtual or dataset.external)
+
+
 def read_text(path: Path, name: str, dataset: Any) -> str:
     """Returns the one text that a dataset holds.
 
@@ -66,7 +71,7 @@ def read_text(path: Path, name: str, dataset: Any) -> str:
     """
     import h5py
 
-    is_one = isinstance(dataset, h5py.Dataset) and dataset.shape == () and not dataset.external
+    is_one = isinstance(dataset, h5py.Dataset) and dataset.shape == () and lies_here(dataset)
     # Text of variable length stands elsewhere in the file; where damage points there, the library crashes.
     is_fixed = is_one and dataset.dtype.kind == "S" and dataset.dtype.itemsize <= path.stat().st_size
     if not is_fixed:
@@ -80,7 +85,7 @@ def datasets(path: Path, group: Any) -> Iterator[tuple[str, Any]]:
     """Yields all datasets of a group with their paths; only what really lies in this file, and once.
 
     Raises:
-        WeightsError: There are links, or a group is there twice.
+        WeightsError: There are links, or a group or dataset is there twice.
     """
     yield from _datasets(path, group, "", set())
 
@@ -91,7 +96,7 @@ def values(path: Path, key: str, dataset: Any) -> Array:
     Raises:
         WeightsError: They lie elsewhere, are no floating-point numbers, or more than the file can hold.
     """
-    if dataset.is_virtual or dataset.external:
+    if not lies_here(dataset):
         raise WeightsError(f"{path}: '{key}' has its values in another file; expected them in this one")
     check_size(path, key, dataset.nbytes, dataset.id.get_storage_size())
     return as_float32(path, key, dataset[()] if dataset.shape else dataset[...])
@@ -100,18 +105,24 @@ def values(path: Path, key: str, dataset: Any) -> Array:
 def _datasets(path: Path, group: Any, before: str, seen: set[Any]) -> Iterator[tuple[str, Any]]:
     import h5py
 
-    place = h5py.h5o.get_info(group.id).addr
-    if place in seen:
-        raise WeightsError(
-            f"{path}: group '{before}' is there twice; expected every blob in one place of its own"
-        )
-    seen.add(place)
+    _see(path, before, group, seen)
     for name in group:
         key = before + name
         item = find_own(path, group, name)
         if item is None:
             raise WeightsError(f"{path}: '{key}' is listed and not there; get the file again")
         if isinstance(item, h5py.Dataset):
+            # A dataset of many names would be read as often, and so fill the memory from a small file.
+            _see(path, key, item, seen)
             yield key, item
         else:
             yield from _datasets(path, item, f"{key}/", seen)
+
+
+def _see(path: Path, key: str, item: Any, seen: set[Any]) -> None:
+    import h5py
+
+    place = h5py.h5o.get_info(item.id).addr
+    if place in seen:
+        raise WeightsError(f"{path}: '{key}' is there twice; expected every blob in one place of its own")
+    seen.add(place)

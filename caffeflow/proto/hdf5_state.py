@@ -17,7 +17,7 @@ import numpy as np
 from caffeflow.errors import WeightsError
 from caffeflow.files import replacing
 from caffeflow.proto.binary import Array, SolverStateArrays
-from caffeflow.proto.hdf5_reading import datasets, find_own, read_text, reading, values
+from caffeflow.proto.hdf5_reading import datasets, find_own, lies_here, read_text, reading, values
 
 _HISTORY: Final = "history"
 _NO_LOSS: Final = float(np.finfo(np.float32).max)
@@ -88,7 +88,7 @@ def _one(path: Path, file: Any, name: str, *, kinds: str) -> Any:
     dataset = find_own(path, file, name)
     if not isinstance(dataset, h5py.Dataset):
         raise WeightsError(f"{path}: holds no '{name}'; expected Caffe's HDF5 solverstate")
-    if dataset.size != 1 or dataset.dtype.kind not in kinds or dataset.external or dataset.is_virtual:
+    if dataset.size != 1 or dataset.dtype.kind not in kinds or not lies_here(dataset):
         raise WeightsError(
             f"{path}: '{name}' is {dataset.size} values of {dataset.dtype}; expected one"
             f" {'number' if kinds == 'f' else 'whole number'}"

@@ -98,6 +98,21 @@ def test_what_is_wrong_is_named(tmp_path: Path, spoil: Callable[[h5py.File], obj
     assert "\n" not in str(caught.value)
 
 
+def test_text_of_another_file_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "s.solverstate.h5"
+    write_hdf5_state(path, STATE)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["x"] = np.array(b"secret", "S7")
+    layout = h5py.VirtualLayout(shape=(), dtype="S7")
+    layout[()] = h5py.VirtualSource(tmp_path / "other.h5", "x", shape=(), dtype="S7")
+    with h5py.File(path, "a") as file:
+        del file["learned_net"]
+        file.create_virtual_dataset("learned_net", layout)
+        assert file["learned_net"][()] == b"secret"
+    with pytest.raises(WeightsError, match="'learned_net' is not text of fixed length"):
+        read_hdf5_state(path)
+
+
 @pytest.mark.parametrize("kept", [0, 40, 700])
 def test_a_file_that_was_cut_off_is_named(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "s.solverstate.h5"

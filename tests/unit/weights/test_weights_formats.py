@@ -221,6 +221,10 @@ def test_hdf5_that_points_elsewhere_or_promises_too_much(tmp_path: Path) -> None
         (lambda data: data.create_dataset("a/1", data=np.ones(3)), "shares with another"),
         (lambda data: data.create_dataset("a/x", data=np.ones(3)), "no blob"),
         (lambda data: data.__setitem__("a", data), "twice"),
+        (
+            lambda data: data.update({"a/0": np.ones(3)}) or data.update({"a/1": data["a/0"]}),
+            "'a/1' is there twice",
+        ),
     ):
         with h5py.File(path, "w") as file:
             make(file.create_group("data"))
