@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,9 +10,12 @@ from caffeflow.errors import TemplateError, suggestion
 
 Rule = tuple[Callable[[Any], bool], str]
 
+_LARGEST: Final = 1e18  # TOML has whole numbers of any length, which nothing here can count with
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+def is_number(value: Any) -> bool:
+    """Whether a value of TOML is a number that can be counted with; true and nan are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST
 
 
 def _one_of(*known: str) -> Rule:
@@ -21,16 +23,16 @@ def _one_of(*known: str) -> Rule:
 
 
 def _within(low: float, high: float) -> Rule:
-    return (lambda value: _is_number(value) and low <= value <= high), f"a number from {low:g} to {high:g}"
+    return (lambda value: is_number(value) and low <= value <= high), f"a number from {low:g} to {high:g}"
 
 
 def _is_rising(values: Any) -> bool:
-    is_list = isinstance(values, list) and bool(values) and all(map(_is_number, values))
+    is_list = isinstance(values, list) and bool(values) and all(map(is_number, values))
     return is_list and all(a < b for a, b in zip([0, *values], values, strict=False))
 
 
 def _is_scale(values: Any) -> bool:
-    is_list = isinstance(values, list) and len(values) == 2 and all(map(_is_number, values))
+    is_list = isinstance(values, list) and len(values) == 2 and all(map(is_number, values))
     return is_list and 0 < values[0] <= values[1] <= 1
 
 
@@ -39,7 +41,7 @@ _TEXTS: Final[Rule] = (
     (lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value)),
     "a list of texts",
 )
-_POSITIVE: Final[Rule] = ((lambda value: _is_number(value) and value > 0), "a number above 0")
+_POSITIVE: Final[Rule] = ((lambda value: is_number(value) and value > 0), "a number above 0")
 _TABLE: Final[Rule] = ((lambda value: isinstance(value, dict)), "a table")
 _PERCENT: Final[Rule] = _within(0, 100)
 
@@ -54,10 +56,10 @@ EXPECTED: Final[Mapping[str, Rule]] = {
 OPTIONS: Final[Mapping[str, Rule]] = {
     "lr_policy": _one_of("cosine"),
     "warmup_epochs": _POSITIVE,
-    "label_smoothing": ((lambda value: _is_number(value) and 0 <= value < 1), "a number from 0 to below 1"),
+    "label_smoothing": ((lambda value: is_number(value) and 0 <= value < 1), "a number from 0 to below 1"),
     "augment": _one_of("crop", "inception"),
     "rand_scale": (_is_scale, "two shares of a picture, the smaller one first, above 0 and up to 1"),
-    "color_jitter": ((lambda value: _is_number(value) and 0 < value <= 1), "a number above 0 and up to 1"),
+    "color_jitter": ((lambda value: is_number(value) and 0 < value <= 1), "a number above 0 and up to 1"),
 }
 TABLES: Final[Mapping[str, Rule]] = dict.fromkeys(("net", "data", "solver"), _TABLE)
 

@@ -1,4 +1,4 @@
-"""Reads a recipe's file. A key that is not declared here is an error, so nothing is passed over."""
+"""Reads a recipe's file. A key that `checking` does not declare is an error, so nothing is passed over."""
 
 from __future__ import annotations
 
@@ -81,8 +81,12 @@ def _load(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TemplateError(f"{path}: cannot read the recipe: {error.strerror}") from error
+    except RecursionError as error:
+        raise TemplateError(f"{path}: is nested too deeply for a recipe; do not use it") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise TemplateError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise TemplateError(f"{path}: has a number of thousands of digits; no value needs that") from error
 
 
 def folder() -> Path:

@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
 from caffeflow.errors import TemplateError
+from caffeflow.recipes.checking import is_number
 from caffeflow.recipes.recipe import Recipe, Result
 from caffeflow.recipes.shipped import find_recipe, recipes
 from caffeflow.render.catalog import Expected, Net, RecipeDataset, find_net
-from caffeflow.render.variables import AUTO, find_variable, from_toml
+from caffeflow.render.variables import AUTO, TYPES, Variable, find_variable, from_toml
 
 # What the recipe's epochs decide, so that the net's own recipe says nothing of it any more.
 _BY_EPOCHS: Final = ("solver.max_iter", "solver.stepsize", "solver.stepvalue")
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _one_or_list(is_one: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: all(map(is_one, value)) if isinstance(value, list) else is_one(value)
+
+
+_IN_FILES: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "int": _is_int,
+    "float": is_number,
+    "bool": lambda value: isinstance(value, bool),
+    "str": lambda value: isinstance(value, str),
+    "ints": _one_or_list(_is_int),
+    "floats": _one_or_list(is_number),
+    "size": lambda value: _one_or_list(_is_int)(value) and (_is_int(value) or len(value) == 2),
+}
+"""A variable's type -> whether a value of a recipe's file is of it."""
 
 
 def recipes_of(net: str) -> tuple[Recipe, ...]:
@@ -52,7 +74,7 @@ def with_recipe(net: Net, recipe: Recipe) -> Net:
     for name, value in recipe.variables.items():
         try:
             variable = find_variable(name, net.variables, net=net.name)
-            values[variable.name] = variable.check(from_toml(variable.type, value))
+            values[variable.name] = _taken(variable, value)
         except TemplateError as error:
             raise TemplateError(f"{recipe.path}: variables.{name}: {error}") from error
     origin = f"recipe {recipe.name}"
@@ -70,6 +92,14 @@ def with_recipe(net: Net, recipe: Recipe) -> Net:
         small_input={name: value for name, value in net.small_input.items() if name not in values},
         applied=recipe,
     )
+
+
+def _taken(variable: Variable, value: Any) -> Any:
+    """Returns a value as the variable has it; a recipe may be of the user's own, so its type is looked at."""
+    is_auto = value == AUTO == variable.default
+    if not is_auto and not _IN_FILES[variable.type](value):
+        raise TemplateError(f"{variable.name}: {value!r} is not {TYPES[variable.type][1]}")
+    return variable.check(from_toml(variable.type, value))
 
 
 def _expected(result: Result) -> Expected | None:

@@ -52,9 +52,16 @@ def of_files(name: str, inputs: SearchStrategy[bytes], read: Callable[[Path], ob
 
 
 def hold(target: Target, drawn: Any) -> bool:
-    """Hands an input to the product, and returns whether it was taken; our own errors are refusals."""
+    """Hands an input to the product, and returns whether it was taken; our own errors are refusals.
+
+    Raises:
+        Exception: What else came out of the product, or that its error said nothing.
+    """
     try:
         target.check(drawn)
     except CaffeflowError as error:
-        return not str(error)
-    return True
+        kind, words = type(error).__name__, str(error)
+    else:
+        return True
+    assert words, f"{kind} says nothing"
+    return False

@@ -13,6 +13,7 @@ _FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     "nets": ("net messages",),
     "weights": (".caffemodel", ".npz", ".h5", ".safetensors", "solver state", "HDF5 solver state", "mean"),
     "records": ("datum", "annotated datum"),
+    "recipes": ("recipe",),
     "annotations": (
         "window file", "image list", "name sizes", "VOC annotation", "COCO annotation", "KITTI label",
     ),

@@ -18,8 +18,8 @@ from caffeflow.errors import NetError
 from tests.support.fuzz import running
 from tests.support.fuzz.target import Target
 
-def refuse():
-    raise NetError("in our words")
+def refuse(words="in our words"):
+    raise NetError(words)
 
 running.EXAMPLE_LIMIT_S = 1.0
 target = Target(name="planted", inputs=st.just(b"shown"), check=lambda drawn: {act})
@@ -47,6 +47,7 @@ def run(act: str, tmp_path: Path, *, seconds: float) -> subprocess.CompletedProc
         ("bytes(1 << 31)", "MemoryError"),
         ("time.sleep(60)", "Timeout"),
         ("ctypes.string_at(0)", ""),
+        ("refuse('')", "NetError says nothing"),
     ],
 )
 def test_a_fault_a_full_memory_a_hang_and_a_crash_are_found(act: str, words: str, tmp_path: Path) -> None:

@@ -86,6 +86,8 @@ def test_a_recipe_of_one_s_own_needs_no_accuracy_and_no_options(tmp_path: Path) 
         ("epochs = 20", "", "epochs: is missing"),
         ("epochs = 20", "epochs = 0", "epochs: 0 is not a number above 0"),
         ("epochs = 20", "epochs = inf", "epochs: inf is not a number above 0"),
+        ("epochs = 20", f"epochs = {10**400}", "000 is not a number above 0"),
+        ("epochs = 20", f"epochs = 1{'0' * 5000}", "mine.toml: has a number of thousands of digits"),
         ("epochs = 20", "epochs = true", "epochs: True is not a number above 0"),
         ("epochs = 20", 'epochs = "20"', "epochs: '20' is not a number above 0"),
         ("[5, 12.5]", "[5, 20]", "step_epochs: 20 is not before the end, epochs = 20"),
@@ -118,6 +120,11 @@ def test_a_fault_is_told_with_file_and_key(tmp_path: Path, old: str, new: str, w
     assert str(caught.value).startswith(f"{tmp_path}/mine.toml: ")
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_nested_without_end(tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match=r"mine\.toml: is nested too deeply"):
+        read(tmp_path, "net = " + "[" * 100_000)
 
 
 def test_a_file_that_is_not_there_or_is_no_text(tmp_path: Path) -> None:

@@ -130,6 +130,27 @@ def test_a_file_of_one_s_own(tmp_path: Path) -> None:
             "gama = 0.5",
             r"variables\.solver\.gama: net 'mobilenet-v1' has no variable 'solver\.gama'; did you mean",
         ),
+        ('base_lr = "fast"', r"variables\.solver\.base_lr: solver\.base_lr: 'fast' is not a number"),
+        ("base_lr = nan", r"variables\.solver\.base_lr: solver\.base_lr: nan is not a number"),
+        ("base_lr = true", r"variables\.solver\.base_lr: solver\.base_lr: True is not a number"),
+        (
+            'iter_size = "auto"',
+            r"variables\.solver\.iter_size: solver\.iter_size: 'auto' is not a whole number",
+        ),
+        ("iter_size = 1.5", r"variables\.solver\.iter_size: solver\.iter_size: 1\.5 is not a whole number"),
+        ("type = 7", r"variables\.solver\.type: solver\.type: 7 is not a text"),
+        (
+            "[variables.data]\nmirror = 1",
+            r"variables\.data\.mirror: data\.mirror: 1 is not true or false",
+        ),
+        (
+            "[variables.net]\ninput_size = [32]",
+            r"variables\.net\.input_size: net\.input_size: \[32\] is not a size",
+        ),
+        (
+            '[variables.net]\nstrides = [1, "2"]',
+            r"variables\.net\.strides: net\.strides: \[1, '2'\] is not a list of whole numbers",
+        ),
         ("base_lr = -1", r"variables\.solver\.base_lr: solver\.base_lr: -1\.0 is too small"),
         (
             'type = "SDG"',
