@@ -24,7 +24,7 @@ from tests.support.random_nets.drawing import RandomNet, draw_net
 from tests.support.random_nets.shrinking import shrink
 from tests.support.random_nets.verdict import Failure, Verdict
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.fidelity]
 
 COUNT: Final = 50
 NETS: Final = tuple(draw_net(seed) for seed in range(COUNT))

@@ -64,6 +64,7 @@ def furthest(ours: Iterable[np.ndarray], theirs: Iterable[np.ndarray]) -> float:
 
 def _difference(mine: np.ndarray, other: np.ndarray) -> float:
     assert mine.shape == other.shape
+    assert np.isfinite(mine).all()
     assert np.isfinite(other).all()
     largest = float(np.abs(other).max())
     difference = float(np.abs(mine.astype(np.float64) - other).max())

@@ -152,12 +152,8 @@ def _gets_gradient(configuration: Configuration) -> list[bool]:
 
 
 def _difference(ours: np.ndarray, theirs: np.ndarray, *, scale: float | None) -> float:
-    if ours.shape != theirs.shape or not np.isfinite(theirs).all():
-        return (
-            float("inf")
-            if ours.shape != theirs.shape or not np.array_equal(ours, theirs, equal_nan=True)
-            else 0.0
-        )
+    if ours.shape != theirs.shape or not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        return 0.0 if np.array_equal(ours, theirs, equal_nan=True) else float("inf")
     largest = float(np.abs(theirs).max(initial=0)) if scale is None else scale
     return float(np.abs(ours.astype(np.float64) - theirs).max(initial=0)) / (largest or 1.0)
 
