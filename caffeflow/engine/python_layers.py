@@ -190,6 +190,12 @@ def open_layer(
 
 
 def _import(name: str, layer: str, telling: AbstractContextManager[None]) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise NetError(
+            f"its module '{name}' is no name that Python imports; write such as 'layers.mine', and put the"
+            " folder that holds it into PYTHONPATH",
+            layer=layer,
+        )
     if name not in sys.modules and importlib.util.find_spec(name.partition(".")[0]) is None:
         raise NetError(
             f"its module '{name}' is not found; put the folder that holds it into PYTHONPATH", layer=layer

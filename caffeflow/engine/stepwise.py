@@ -87,6 +87,7 @@ class StepwiseExecutor:
         self._done: Final[dict[int, _Done]] = {}
         self._written: Final[set[Value]] = set()
         self._next_below: int | None = None
+        self._last_readers: Final = {value: node.index for node in net.graph.nodes for value in node.bottoms}
         self._loss_weights: Final = {
             value: weight
             for layer in net.layers
@@ -212,8 +213,11 @@ class StepwiseExecutor:
             self._done[node.index] = done
         for value, top in zip(node.tops, tops, strict=False):
             self._store(value.blob, top.detach())
-            if self._is_out_of_reach(layer, top):
+            if value in self._last_readers and self._is_out_of_reach(layer, top):
                 fresh[value] = top
+        for value in node.bottoms:
+            if self._last_readers[value] == node.index:
+                fresh.pop(value, None)  # without gradients nobody else holds it
         self._observe(layer, "forward", seconds)
         return [
             top.detach().sum() * weight

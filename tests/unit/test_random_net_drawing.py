@@ -101,6 +101,15 @@ def test_every_net_builds_and_runs(drawn: RandomNet) -> None:
     assert fused.loss == pytest.approx(stepwise.loss, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.parametrize("drawn", NETS, ids=lambda drawn: drawn.name)
+def test_what_is_not_copied_for_the_next_layer_gives_the_same(drawn: RandomNet) -> None:
+    copied, plain = run_stepwise(drawn, None), run_stepwise(drawn, None, watched=False)
+    assert plain.loss == copied.loss
+    assert plain.learned.keys() == copied.learned.keys()
+    for blob, gradient in copied.learned.items():
+        assert np.array_equal(plain.learned[blob], gradient), blob  # None equals None
+
+
 def shrunk(drawn: RandomNet, shows: Callable[[RandomNet], bool]) -> RandomNet:
     values = run_stepwise(drawn, None).tops
 

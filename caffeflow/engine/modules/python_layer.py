@@ -31,7 +31,7 @@ class PythonLayer(LayerModule):
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
         """Returns the tops."""
         if not self.has_tops:
-            self.running.forward([bottom.detach().cpu() for bottom in bottoms])
+            self.running.forward([bottom.detach().cpu().clone() for bottom in bottoms])
             return ()
         made: tuple[Tensor, ...] = _Call.apply(self, len(bottoms), *bottoms, *self.learned)  # type: ignore[no-untyped-call]
         return made

@@ -82,6 +82,22 @@ class Waves(caffe.Layer):
         pass
 
 
+class Wipe(caffe.Layer):
+    """Writes over what it reads."""
+
+    def setup(self, bottom, top):
+        pass
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        bottom[0].data[...] = 0
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
 class Broken(caffe.Layer):
     """Fails where param_str says."""
 

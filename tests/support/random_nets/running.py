@@ -86,12 +86,18 @@ class _Keeper:
             kept[layer.name, place] = blobs[top.blob].numpy().copy()
 
 
-def run_stepwise(drawn: RandomNet, answer: CaffeAnswer | None) -> Whole:
-    """Runs the whole net forward and backward, layer by layer."""
+def run_stepwise(drawn: RandomNet, answer: CaffeAnswer | None, *, watched: bool = True) -> Whole:
+    """Runs the whole net forward and backward, layer by layer.
+
+    Args:
+        drawn: The net.
+        answer: Whose learned blobs it begins with, where they are given.
+        watched: Keep what each layer makes; the executor then copies for each layer what it reads.
+    """
     net = build(drawn, answer)
     executor = StepwiseExecutor(net, gradients=True, force_backward=drawn.net.force_backward)
     whole = Whole(loss=0.0, outputs=tuple(output.value.blob for output in net.outputs))
-    executor.around = _Keeper(whole, executor)
+    executor.around = _Keeper(whole, executor) if watched else None
     whole.loss = float(executor.forward(feeds_of(drawn, net)).loss)
     executor.backward()
     whole.learned = _gradients(net)

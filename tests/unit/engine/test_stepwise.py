@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
@@ -217,6 +219,24 @@ def test_the_observer_hears_of_every_layer_once_its_buffers_are_filled() -> None
     backward = [name for direction, name, _ in heard if direction == "backward"]
     assert backward == [name for name in reversed(names) if name not in ("data", "accuracy")]
     assert heard[6][2]
+
+
+def test_without_gradients_a_top_is_let_go_once_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = net_of(DEPLOY, phase="TEST")
+    a = next(one.module for one in net.layers if one.name == "a")
+    forward, made = a.forward, []
+
+    def note(x):
+        top = forward(x)
+        made.append(weakref.ref(top))
+        return top
+
+    monkeypatch.setattr(a, "forward", note)
+    held = {}
+    executor = StepwiseExecutor(net)
+    executor.observer = lambda one, *_: held.update({one.name: [top() is not None for top in made]})
+    executor.forward(batch(net))
+    assert held == {"data": [], "a": [True], "relu": [False], "b": [False]}
 
 
 FROZEN = (

@@ -70,6 +70,18 @@ def test_a_layer_in_place(tmp_path: Path) -> None:
     assert np.unique(net.blobs["data"].data).tolist() == [30]
 
 
+def test_what_a_layer_writes_into_its_bottom_is_seen_by_nobody(tmp_path: Path) -> None:
+    ten = 'param_str: "10"'
+    wiping = python_layer("wipe", "one", "", "Wipe")
+    net = net_of(
+        tmp_path, input_of(2, 3) + chain("one") + wiping + python_layer("two", "one", "two", "Multiply", ten)
+    )
+    net.blobs["data"].data[...] = 1
+    net.forward()
+    assert np.unique(net.blobs["one"].data).tolist() == [10]
+    assert np.unique(net.blobs["two"].data).tolist() == [100]
+
+
 def test_the_object_of_the_user_is_the_layer_of_the_net(tmp_path: Path) -> None:
     net = net_of(tmp_path, input_of(2, 3) + chain("one"))
     layer = net.layer_dict["one"]
@@ -131,6 +143,8 @@ def test_what_a_layer_raises_passes_through_and_names_it(place: str, tmp_path: P
     ("module", "kind", "words"),
     [
         ("no_such_module", "Multiply", r"module 'no_such_module' is not found.*PYTHONPATH"),
+        ("./layers_of_users.py", "Multiply", r"'\./layers_of_users\.py' is no name that Python imports"),
+        (".layers_of_users", "Multiply", r"'\.layers_of_users' is no name that Python imports"),
         ("layers_of_users", "Multipli", r"has no class 'Multipli'; did you mean 'Multiply'"),
         ("layers_of_users", "no_layer", r"is no class derived from caffe\.Layer"),
         ("layers_of_users", "", r"must give module and layer"),
