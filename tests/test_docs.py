@@ -34,6 +34,20 @@ def test_commands_and_options_in_the_pages_exist(page: Path) -> None:
         assert used <= known | {"--help"}, f"{page.name}: {line}"
 
 
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        reached.add(page)
+        linked = {
+            (page.parent / target).resolve() for target in re.findall(r"\]\(([^)#]+)", page.read_text())
+        }
+        waiting += [path for path in linked - reached if path.suffix == ".md" and path.is_file()]
+    pages = set(ROOT.glob("docs/*.md"))
+    assert len(pages) > 20
+    assert pages - reached == set()
+
+
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
