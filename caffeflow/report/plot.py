@@ -98,12 +98,15 @@ def _figure(trainings: Sequence[Curves], title: str) -> Figure:
         kinds.remove("class")  # every training times every class is too much for one panel
     kinds = kinds or ["loss"]
     figure = new_figure(9.0, sum(_HEIGHTS[kind] for kind in kinds) + 0.9)
+    from matplotlib.ticker import MaxNLocator  # new_figure has told if there is no matplotlib
+
     axes = figure.subplots(
         len(kinds), 1, sharex=True, squeeze=False, height_ratios=[_HEIGHTS[kind] for kind in kinds]
     )[:, 0]
     for kind, panel in zip(kinds, axes, strict=True):
         _draw_panel(panel, kind, trainings)
     axes[-1].set_xlabel("iteration")
+    axes[-1].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     axes[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     figure.suptitle(title, fontsize=12, fontweight="bold")
     if len(trainings) == 1 and math.isfinite(trainings[0].seconds):

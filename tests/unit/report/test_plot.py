@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import re
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,15 @@ def test_picture_has_a_panel_for_loss_scores_and_rate(tmp_path: Path) -> None:
         picture[height * 4 // 5 :],
     ]
     assert all(ink(part, BLUE) > 200 for part in thirds)
+
+
+def test_iterations_are_marked_by_whole_numbers(tmp_path: Path) -> None:
+    rows = [{"iteration": 5.0 * place, "loss": 1 / (1.5 + place)} for place in range(5)]
+    out = tmp_path / "curves.svg"
+    draw_curves(curves_of_table(rows, label="short"), out)
+    marks = [int(text) for text in texts_of(out) if text.isdigit()]
+    assert {0, 20} <= set(marks)
+    assert {later - earlier for earlier, later in pairwise(marks)} in ({2}, {5})
 
 
 def test_two_trainings_have_a_colour_each(tmp_path: Path) -> None:
