@@ -14,6 +14,13 @@ from typing import Final
 from caffeflow.pycaffe import alias
 
 USAGE: Final = "usage: python -m caffeflow.pycaffe SCRIPT.py [ARGUMENT …]  |  -m MODULE [ARGUMENT …]"
+HELP: Final = f"""{USAGE}
+
+Runs a script, or a module as `python -m` does, whose `import caffe` means caffeflow's: pycaffe's API on the
+embedded engine. No Caffe is needed; one that is installed is not looked at.
+
+Example: python -m caffeflow.pycaffe -m unittest my_caffe_tests
+"""
 
 
 def main(arguments: list[str]) -> None:
@@ -24,9 +31,12 @@ def main(arguments: list[str]) -> None:
     """
     is_module = arguments[:1] == ["-m"]
     words = arguments[1:] if is_module else arguments
+    if words[:1] in (["-h"], ["--help"]):
+        sys.stdout.write(HELP)
+        raise SystemExit(0)
     if not words or words[0].startswith("-"):
         sys.stderr.write(f"{USAGE}\n")
-        raise SystemExit(0 if words[:1] in (["-h"], ["--help"]) else 2)
+        raise SystemExit(2)
     alias.install()
     sys.argv = list(words)
     if is_module:

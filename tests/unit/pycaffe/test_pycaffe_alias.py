@@ -58,6 +58,7 @@ def test_modules_run_too(tmp_path: Path) -> None:
 def test_without_a_script_the_usage_is_shown(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
     found, output = run(*words, cwd=tmp_path)
     assert (found, "usage: python -m caffeflow.pycaffe" in output) == (code, True)
+    assert ("import caffe" in output) == (words == ("--help",))
 
 
 def test_another_caffe_that_is_loaded_is_not_replaced(tmp_path: Path) -> None:
