@@ -77,7 +77,8 @@ _BUILD_OPTIONS = (
         "--augment-copies",
         type=int,
         metavar="N",
-        help="Write N copies of each training image too, changed so: for caffe, which cannot.",
+        help="Write N changed copies of each training image too, for the real caffe, which cannot change "
+        "them so itself.",
     ),
     click.option("--workers", type=int, metavar="N", help="Threads that decode [default: one a core]."),
     click.option("--strict", is_flag=True, help="An image that cannot be used is an error, not a reject."),

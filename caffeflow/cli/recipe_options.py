@@ -14,7 +14,8 @@ _OPTIONS = (
     click.option(
         "--recipe",
         metavar="NAME",
-        help="Take what is not given of pictures, rate and labels from a recipe, or FILE.toml.",
+        help="Take augmentation, --lr-policy, --warmup and --label-smoothing from a recipe of the net, or "
+        "FILE.toml; what is given wins.",
     ),
     click.option(
         "--lr-policy",
@@ -25,13 +26,13 @@ _OPTIONS = (
         "--warmup",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Begin with 1/N of the rate, and have all of it N iterations later.",
+        help="Raise the rate evenly over the first N iterations, from 1/N of it to all of it.",
     ),
     click.option(
         "--label-smoothing",
         type=click.FloatRange(min=0, max=1, max_open=True),
         metavar="EPS",
-        help="Share of each label for all classes together, in SoftmaxWithLoss.",
+        help="Spread this share of each label over all classes, in SoftmaxWithLoss; 0.1 is usual.",
     ),
 )
 

@@ -31,7 +31,9 @@ _OPTIONS: Final = (
     click.option("--solver", metavar="TYPE", help="Update rule: SGD, Nesterov, Adam, …."),
     click.option("--base-lr", metavar="RATE", help="Learning rate to start from."),
     click.option(
-        "--lr-policy", metavar="NAME", help="How the rate changes: fixed, step, poly, …; cosine is train's."
+        "--lr-policy",
+        metavar="NAME",
+        help="How the rate changes: fixed, step, poly, …; for a cosine see train --lr-policy.",
     ),
     click.option("--momentum", metavar="M", help="Momentum."),
     click.option("--weight-decay", metavar="D", help="Weight decay."),

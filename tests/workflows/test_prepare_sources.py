@@ -195,6 +195,11 @@ def test_refused_with_code_and_reason_and_nothing_left(case: str, capsys: Captur
     assert not Path("data").exists()
 
 
+def test_name_and_out_may_say_the_same() -> None:
+    write_classes(Path("photos"))
+    assert run(["prepare", "folder", "photos", "--name", "a", "--out", "data/a", "--dry-run"]) == 0
+
+
 def test_strict_names_the_image_and_leaves_nothing(capsys: Capture) -> None:
     write_classes(Path("photos"))
     (Path("photos/dog") / "bad.png").write_bytes(b"")

@@ -321,7 +321,7 @@ def _run(
     from caffeflow.workflows import prepare as workflow
 
     folder = _named_folder(name, workflow.DATA_DIR) if name is not None else None
-    if folder and out_dir:
+    if folder and out_dir and folder != out_dir:
         raise UsageError(f"--name {name} means --out {folder}, and --out is {out_dir}; give one of them")
     augmentation = take_augmentation(settings)
     asked = BuildSettings(**settings, augmentation=augmentation)
