@@ -7,7 +7,7 @@ ever copied to keep them equal.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -92,6 +92,7 @@ class Net:
         shapes: Their shapes.
         seed: Of the fillers and of dropout; None leaves learned blobs at zero, for a net that will
             share or load them.
+        shares: The net whose blobs it will `share`: what that brings is not filled.
         force_backward: Every learned blob gets a gradient, and none is stopped; the net's field.
         device: Where it runs.
 
@@ -105,6 +106,7 @@ class Net:
         shapes: NetShapes,
         *,
         seed: int | None = 0,
+        shares: Net | None = None,
         force_backward: bool = False,
         device: torch.device = torch.device("cpu"),  # noqa: B008 - immutable
     ) -> None:
@@ -117,7 +119,8 @@ class Net:
         owned = owned_blobs(shapes.layers)
         self._join(owned)
         if seed is not None:
-            self._fill(owned, np.random.default_rng(seed))
+            brought = set() if shares is None else {id(mine) for mine, _ in self._pairs(shares)}
+            self._fill(owned, np.random.default_rng(seed), brought)
         for layer in self.layers:
             layer.module.to(device)
         self._owned: Final = tuple(owned)
@@ -129,6 +132,7 @@ class Net:
         *,
         record_shape: RecordShape | None = None,
         seed: int | None = 0,
+        shares: Net | None = None,
         device: torch.device = torch.device("cpu"),  # noqa: B008 - immutable
     ) -> Net:
         """Builds the net of a file; errors name the file and the line.
@@ -140,7 +144,8 @@ class Net:
             weighted = any(any(layer.loss_weight) for layer in role.net.layer)
             graph = build_graph(insert_splits(role.net, only_of_losses=True) if weighted else role.net)
             shapes = infer(graph, record_shape=record_shape)
-            return cls(graph, shapes, seed=seed, force_backward=role.net.force_backward, device=device)
+            force = role.net.force_backward
+            return cls(graph, shapes, seed=seed, shares=shares, force_backward=force, device=device)
 
     @property
     def learned(self) -> tuple[LearnedBlob, ...]:
@@ -199,11 +204,7 @@ class Net:
         Raises:
             WeightsError: A layer of the same name has other blobs.
         """
-        mine = self._first_of_name()
-        for layer in other.layers:
-            target = mine.get(layer.name)
-            if target is None:
-                continue
+        for target, layer in self._pairs(other):
             ours, theirs = target.facts.blobs, layer.facts.blobs
             if [blob.shape for blob in ours] != [blob.shape for blob in theirs]:
                 raise WeightsError(
@@ -243,6 +244,11 @@ class Net:
         for index, tensor in enumerate(old.tensors):
             new.replace(index, tensor)
         return new
+
+    def _pairs(self, other: Net) -> Iterator[tuple[NetLayer, NetLayer]]:
+        """Yields a layer of this net with each layer of the other one that has its name."""
+        mine = self._first_of_name()
+        return ((mine[layer.name], layer) for layer in other.layers if layer.name in mine)
 
     def _first_of_name(self) -> dict[str, NetLayer]:
         first: dict[str, NetLayer] = {}
@@ -286,8 +292,10 @@ class Net:
                     seen = nn.Parameter(tensor.detach().view(shape), requires_grad=tensor.requires_grad)
                     self.layers[place.layer].replace(place.blob, seen)
 
-    def _fill(self, owned: Sequence[Owned], rng: np.random.Generator) -> None:
+    def _fill(self, owned: Sequence[Owned], rng: np.random.Generator, brought: Container[int]) -> None:
         for blob in owned:
+            if all(id(self.layers[place.layer]) in brought for place in blob.places):
+                continue
             place = blob.places[0]
             facts = self.layers[place.layer].facts
             tensor = self.layers[place.layer].tensors[place.blob]

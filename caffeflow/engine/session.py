@@ -98,7 +98,7 @@ class Session:
         self._feeds: Final[list[dict[str, Feed]]] = []
         torch.manual_seed(settings.seed)
         with ExitStack() as opened:
-            net = self._build(train, seed=settings.seed)
+            net = self._build(train)
             if settings.label_smoothing:
                 smooth_labels(net, settings.label_smoothing)
             if parameters.snapshot_format == SolverParameter.HDF5:
@@ -149,10 +149,15 @@ class Session:
     def load(self, weights: Sequence[LayerArrays]) -> CopyPlan:
         """Copies weights by layer name into the train net, whose blobs the test nets use.
 
+        What only a test net has is taken from them too, as Caffe does; the plan tells of the train net.
+
         Raises:
             WeightsError: They do not fit.
         """
-        return self.solver.net.load(weights)
+        plan = self.solver.net.load(weights)
+        for test in self.tests:
+            test.net.load(weights)
+        return plan
 
     def positions(self) -> dict[str, Any]:
         """Returns where every feed stands and what layers carry over, for a snapshot."""
@@ -180,12 +185,15 @@ class Session:
             ]
         return remarks
 
-    def _build(self, role: NetRole, *, seed: int | None) -> Net:
+    def _build(self, role: NetRole, *, shares: Net | None = None) -> Net:
+        settings = self._settings
         built = with_splits(role) if self._shows_blobs else role
-        net = Net.of(built, record_shape=record_shape, seed=seed, device=self._settings.device)
+        net = Net.of(
+            built, record_shape=record_shape, seed=settings.seed, shares=shares, device=settings.device
+        )
         for line in setup_lines.of_net(role, net):
-            self._settings.on_line(line)
-        self._settings.on_built(role, net)
+            settings.on_line(line)
+        settings.on_built(role, net)
         return net
 
     def _executor(self, net: Net, role: NetRole) -> DebugExecutor | FusedExecutor:
@@ -200,7 +208,8 @@ class Session:
             executor.show(self.solver.is_displayed)
 
     def _test_pass(self, role: NetRole, iterations: int, opened: ExitStack) -> TestPass:
-        net = self._build(role, seed=None)
+        # Caffe: each net begins with its own fillers, then takes the train net's blobs by layer name.
+        net = self._build(role, shares=self.solver.net)
         net.share(self.solver.net)
         executor = self._executor(net, role)
         with located(role.net_file):

@@ -17,9 +17,9 @@ from caffeflow.proto.text import NetFile, parse
 MSRA = 'weight_filler { type: "msra" } bias_filler { type: "uniform" min: -0.1 max: 0.1 }'
 
 
-def net_of(text: str, *, phase: str = "TRAIN", seed: int | None = 3) -> Net:
+def net_of(text: str, *, phase: str = "TRAIN", seed: int | None = 3, shares: Net | None = None) -> Net:
     graph = build_graph(filter_net(parse(text, NetParameter(), source="net"), net_state(phase)))
-    return Net(graph, infer(graph), seed=seed)
+    return Net(graph, infer(graph), seed=seed, shares=shares)
 
 
 def role_net(text: str, *, phase: Phase = "TRAIN", name: str = "net", seed: int | None = 3) -> Net:

@@ -15,7 +15,7 @@ import pytest
 
 from caffeflow.cli.main import run
 from caffeflow.errors import CaffeflowError, CheckError, DataError, NetError, UsageError, WeightsError
-from caffeflow.proto.binary import read_caffemodel, write_caffemodel, write_mean
+from caffeflow.proto.binary import LayerArrays, read_caffemodel, write_caffemodel, write_mean
 from caffeflow.report.log import read_log
 from caffeflow.workflows.run_folder import RunFolder, read_record
 from caffeflow.workflows.train_settings import find_solver
@@ -88,6 +88,25 @@ def test_weights_are_copied_by_name_and_reported() -> None:
         "start.caffemodel: copied 3 layers; new, from their fillers: ip" in n for n in project.screen.notes
     )
     assert any(line.endswith("Finetuning from start.caffemodel") for line in project.screen.lines)
+
+
+PROBE = """
+layer { name: "probe" type: "InnerProduct" bottom: "ip" top: "probe" include { phase: TEST }
+  inner_product_param { num_output: 5 weight_filler { type: "constant" value: 0.25 } } }
+layer { name: "sum" type: "Reduction" bottom: "probe" top: "sum" include { phase: TEST }
+  reduction_param { operation: ASUM } }
+"""
+
+
+def test_a_layer_of_the_test_net_alone_begins_with_its_filler_or_with_the_weights() -> None:
+    project = Project("max_iter: 1 test_iter: 2 test_interval: 1 test_initialization: true")
+    net = project.solver.with_name("train_val.prototxt")
+    net.write_text(net.read_text() + PROBE)
+    filled = project.train()
+    assert filled.results["test sum"]["last"] > 0
+    probe = LayerArrays("probe", "InnerProduct", ("ip",), ("probe",), (np.zeros((5, 5)), np.zeros(5)))
+    write_caffemodel("start.caffemodel", name="tiny", layers=[*read_caffemodel(str(filled.weights)), probe])
+    assert project.train(weights=("start.caffemodel",)).results["test sum"]["last"] == 0
 
 
 def test_the_solvers_own_weights_are_loaded_too() -> None:

@@ -183,6 +183,32 @@ def test_a_test_net_uses_the_train_nets_tensors() -> None:
     torch.testing.assert_close(FusedExecutor(test).forward(feeds).outputs["loss"], ours)
 
 
+def test_a_test_net_begins_with_fillers_where_the_train_net_has_nothing() -> None:
+    tied = 'param { name: "w" } param { name: "b" }'
+    train = net_of(dense(inner_product("a", "data", "a", 7), softmax_loss("a")))
+    text = dense(
+        inner_product("a", "data", "a", 7, tied),
+        inner_product("own", "a", "own", 5),
+        inner_product("twin", "data", "twin", 7, tied),
+        softmax_loss("own"),
+    )
+    alone, test = net_of(text, phase="TEST", seed=5), net_of(text, phase="TEST", seed=5, shares=train)
+    test.share(train)
+    a, own, twin = test.layers[1:4]
+    assert a.tensors[0] is train.layers[1].tensors[0]
+    assert own.tensors[0].detach().any()
+    # Caffe: what shares a param within the net stays with the net's own filler.
+    np.testing.assert_array_equal(
+        twin.tensors[0].detach().numpy(), alone.layers[1].tensors[0].detach().numpy()
+    )
+
+
+def test_what_another_net_brings_is_not_filled() -> None:
+    train = net_of(SMALL)
+    test = net_of(SMALL, phase="TEST", seed=5, shares=train)
+    assert not any(array.any() for one in test.arrays() for array in one.arrays)
+
+
 def test_sharing_with_another_shape_is_refused() -> None:
     other = net_of(SMALL.replace("num_output: 11", "num_output: 13"), phase="TEST")
     with pytest.raises(WeightsError, match=r"layer 'ip1'.*13 x .*11 x "):

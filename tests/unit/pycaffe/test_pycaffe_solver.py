@@ -69,6 +69,18 @@ def test_the_test_net_uses_the_weights_of_the_train_net(solver: caffe.SGDSolver)
     np.testing.assert_array_equal(held, solver.net.params["hidden"][0].data)
 
 
+def test_a_layer_of_the_test_net_alone_begins_with_its_filler(tmp_path: Path) -> None:
+    path = write_solver(tmp_path)
+    with (tmp_path / "solved.prototxt").open("a") as net:
+        net.write(
+            'layer { name: "probe" type: "InnerProduct" bottom: "out" top: "probe" include { phase: TEST }'
+            ' inner_product_param { num_output: 3 weight_filler { type: "constant" value: 0.25 } } }'
+        )
+    made = caffe.SGDSolver(str(path))
+    assert made.test_nets[0].params["probe"][0].data.tolist() == [[0.25] * 2] * 3
+    assert "probe" not in made.net.params
+
+
 def test_callbacks_stand_around_the_gradients(solver: caffe.SGDSolver) -> None:
     heard: list[tuple[str, int, bool]] = []
     diff = solver.net.params["hidden"][0].diff
