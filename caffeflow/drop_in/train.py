@@ -166,6 +166,7 @@ class _Training:
             positions=lambda: None,
             listener=Telling(self._log),
             requests=requests,
+            keeps_stopped=False,
         )
         run.solve()
 

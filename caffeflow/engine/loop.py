@@ -94,6 +94,8 @@ class Run:
             before each test and at each snapshot. None: nothing is kept.
         listener: Hears of everything.
         requests: What signals ask for.
+        keeps_stopped: Whether a stop writes a snapshot even where snapshot_after_train is false; Caffe's
+            does not, and what was trained since the last one is lost.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Run:
         positions: Callable[[], Mapping[str, Any] | None],
         listener: Listener,
         requests: Requests,
+        keeps_stopped: bool = True,
     ) -> None:
         self._parameters: Final = parameters
         self._solver: Final = solver
@@ -116,6 +119,7 @@ class Run:
         self._positions: Final = positions
         self._listener: Final = listener
         self._requests: Final = requests
+        self._keeps_stopped: Final = keeps_stopped
         self._snapshot_at = solver.iteration if solver.iteration else None
         self._before_test: Mapping[str, Any] | None = None
         self._last_shown = (solver.iteration, time.monotonic())
@@ -134,7 +138,8 @@ class Run:
         while solver.iteration < parameters.max_iter and not self._requests.stop:
             self._iterate()
         stopped = self._requests.stop and solver.iteration < parameters.max_iter
-        if (parameters.snapshot_after_train or stopped) and self._snapshot_at != solver.iteration:
+        is_kept = parameters.snapshot_after_train or (stopped and self._keeps_stopped)
+        if is_kept and self._snapshot_at != solver.iteration:
             self._snapshot()
         if stopped:
             self._listener.line(lines.STOPPED)

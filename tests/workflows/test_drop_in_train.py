@@ -239,6 +239,16 @@ def test_signals_have_the_effects_that_are_asked_for(
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_stop_writes_nothing_where_the_solver_wants_no_snapshot_after_training(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "solver.prototxt").write_text(SOLVER + "snapshot_after_train: false")
+    send_at(monkeypatch, {7: signal.SIGINT})
+    lines = train(capsys)
+    assert "Optimization stopped early." in lines
+    assert made_at(project) == {5}
+
+
 def test_log_files_are_written_where_they_are_asked_for(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,7 +75,7 @@ class Trained:
                 TestPass(FusedExecutor(net), self._next_test, iterations=self.parameters.test_iter[number])
             )
 
-    def solve(self) -> Outcome:
+    def solve(self, *, keeps_stopped: bool = True) -> Outcome:
         run = Run(
             self.parameters,
             self.solver,
@@ -85,6 +85,7 @@ class Trained:
             positions=lambda: {"train": self.train_batches, "test": self.test_batches},
             listener=self.heard,
             requests=self.requests,
+            keeps_stopped=keeps_stopped,
         )
         return run.solve()
 
@@ -159,6 +160,21 @@ def test_a_stop_snapshots_and_says_so(tmp_path: Path) -> None:
     assert run.solve() == Outcome(4, is_complete=False)
     assert run.heard.snapshots == [4]
     assert run.heard.kinds()[-2:] == ["snapshot", "stopped"]
+
+
+@pytest.mark.parametrize(("after", "kept"), [("true", [4]), ("false", [])])
+def test_a_stop_snapshots_as_caffes_where_that_is_asked_for(
+    after: str, kept: list[int], tmp_path: Path
+) -> None:
+    run = Trained(tmp_path, f"max_iter: 9 snapshot_after_train: {after}", tests=0)
+
+    def stop(done: int) -> None:
+        run.requests.stop = done == 4
+
+    run.heard.on_iteration = stop
+    assert run.solve(keeps_stopped=False) == Outcome(4, is_complete=False)
+    assert run.heard.snapshots == kept
+    assert run.heard.kinds()[-1] == "stopped"
 
 
 def test_sighup_snapshots_and_goes_on(tmp_path: Path) -> None:
