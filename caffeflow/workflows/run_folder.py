@@ -173,8 +173,8 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def runs_of(solver: Path, *, root: Path = RUNS) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yields the runs of a solver with their records, the newest first; records of others are passed over."""
+def runs_of(solver: Path | None, *, root: Path = RUNS) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yields the runs of a solver, or of all, with their records, the newest first."""
     found = []
     for path in root.glob(f"*/{RECORD_NAME}"):
         try:
@@ -182,7 +182,7 @@ def runs_of(solver: Path, *, root: Path = RUNS) -> Iterator[tuple[Path, dict[str
         except DataError as error:
             _log.warning("%s; passed over", error)
             continue
-        if record.get("solver_path") == str(solver.resolve()):
+        if solver is None or record.get("solver_path") == str(solver.resolve()):
             match = _NUMBERED.search(path.parent.name)
             found.append((str(record.get("started")), int(match[1]) if match else 0, path.parent, record))
     for _, _, folder, record in sorted(found, key=lambda run: run[:2], reverse=True):

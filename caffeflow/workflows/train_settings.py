@@ -12,7 +12,7 @@ from caffeflow.engine.schedule import Schedule
 from caffeflow.errors import NetError, UsageError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.text import read_solver
-from caffeflow.workflows.run_folder import read_record
+from caffeflow.workflows.run_folder import read_record, runs_of
 
 Engine = Literal["torch", "caffe"]
 
@@ -201,14 +201,27 @@ class TrainReport:
     results: Mapping[str, Any]
 
 
-def find_solver(run_dir: Path | None = None, *, models: Path = _MODELS) -> Path:
-    """Returns the solver of a run that goes on, or the only one under models/.
+def find_solver_to_resume(run_dir: Path | None = None) -> Path:
+    """Returns the solver of the run that goes on: the one that is named, or the newest unfinished one.
+
+    Raises:
+        DataError: What is named is no run folder.
+        UsageError: There is no such run, and not one solver alone under models/ either.
+    """
+    if run_dir is not None:
+        return Path(read_record(run_dir)["solver"])
+    for _, record in runs_of(None):
+        if record["state"] != "finished" and Path(record["solver"]).exists():
+            return Path(record["solver"])
+    return find_solver()
+
+
+def find_solver(*, models: Path = _MODELS) -> Path:
+    """Returns the only solver under models/.
 
     Raises:
         UsageError: There is none, or there are several.
     """
-    if run_dir is not None:
-        return Path(read_record(run_dir)["solver"])
     found = [path for path in sorted(models.glob("*/solver*.prototxt")) if _trains(path)]
     if len(found) == 1:
         return found[0]

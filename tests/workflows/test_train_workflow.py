@@ -18,7 +18,7 @@ from caffeflow.errors import CaffeflowError, CheckError, DataError, NetError, Us
 from caffeflow.proto.binary import LayerArrays, read_caffemodel, write_caffemodel, write_mean
 from caffeflow.report.log import read_log
 from caffeflow.workflows.run_folder import RunFolder, read_record
-from caffeflow.workflows.train_settings import find_solver
+from caffeflow.workflows.train_settings import find_solver, find_solver_to_resume
 from tests.support.training_project import Project, runs
 
 
@@ -277,6 +277,24 @@ def test_the_only_solver_is_found() -> None:
     Path("models/other/solver.prototxt").write_text("")
     with pytest.raises(UsageError, match=r"2 solvers(.|\n)*--solver models/other/solver.prototxt"):
         find_solver()
+
+
+def test_of_several_solvers_the_newest_unfinished_run_goes_on() -> None:
+    project = Project("max_iter: 2")
+    Path("models/other").mkdir()
+    Path("models/other/solver.prototxt").write_text("")
+    with pytest.raises(UsageError, match="2 solvers"):
+        find_solver_to_resume()
+    run = project.train().run_dir
+    with pytest.raises(UsageError, match="2 solvers"):
+        find_solver_to_resume()  # it is finished
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"state": "running"}))
+    assert find_solver_to_resume() == project.solver
+    assert find_solver_to_resume(run) == project.solver
+    (run / "run.json").write_text(json.dumps(record | {"state": "running", "solver": "gone.prototxt"}))
+    with pytest.raises(UsageError, match="2 solvers"):
+        find_solver_to_resume()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -50,10 +50,12 @@ def command(
     place for them. Ctrl-C snapshots and stops; SIGHUP snapshots and goes on.
     """
     from caffeflow.workflows.train import train
-    from caffeflow.workflows.train_settings import TrainSettings, find_solver
+    from caffeflow.workflows.train_settings import TrainSettings, find_solver, find_solver_to_resume
 
+    if solver is None:
+        solver = find_solver_to_resume(asked["out_dir"]) if asked["resume"] else find_solver()
     settings = TrainSettings(
-        solver=solver or find_solver(asked["out_dir"] if asked["resume"] else None),
+        solver=solver,
         weights=_words(weights),
         stages=_words(stages),
         augmentation=take_augmentation(asked),
