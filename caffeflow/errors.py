@@ -19,9 +19,15 @@ found, what to do next. Whatever is raised from elsewhere is a bug of caffeflow 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_EXTRAS: Final[Mapping[str, str]] = {
+    "torch": "torch", "matplotlib": "plot", "tensorboard": "plot",
+    "h5py": "formats", "safetensors": "formats", "onnx": "onnx",
+}  # fmt: skip
+"""Library that may be missing -> the extra that installs it."""
 
 
 class CaffeflowError(Exception):
@@ -102,6 +108,14 @@ class StoppedError(CaffeflowError):
     """The user stopped a long job; what was done is kept and the job can be resumed."""
 
     exit_code = 8
+
+
+def find_missing(error: ModuleNotFoundError) -> str | None:
+    """Returns the sentence on a library that an extra installs; None where another module is missing."""
+    library = (error.name or "").partition(".")[0]
+    if library not in _EXTRAS:
+        return None
+    return f"this needs {library}, which is not installed: pip install 'caffeflow[{_EXTRAS[library]}]'"
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

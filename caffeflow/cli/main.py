@@ -13,17 +13,12 @@ import click
 from caffeflow import __version__
 from caffeflow.cli import console
 from caffeflow.cli.lazy import LazyGroup
-from caffeflow.errors import CaffeflowError
+from caffeflow.errors import CaffeflowError, find_missing
 
 _VERBS: Final = (
     "prepare", "render", "finetune", "train", "test", "classify", "detect", "time", "summary", "draw",
     "results", "dataset", "weights", "deploy", "export", "log", "layers", "caffe",
 )  # fmt: skip
-# Modules that are not among the base dependencies, and the extra that installs them.
-_EXTRAS: Final = {
-    "torch": "torch", "matplotlib": "plot", "tensorboard": "plot",
-    "h5py": "formats", "safetensors": "formats", "onnx": "onnx",
-}  # fmt: skip
 COMMANDS: Final = {verb: f"caffeflow.cli.commands.{verb}" for verb in _VERBS}
 
 
@@ -61,10 +56,10 @@ def run(args: list[str] | None = None) -> int:
         console.error("stopped")
         return 8
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        missing = find_missing(error)
+        if missing is None:
             return _report_bug(error)
-        console.error(f"this needs {error.name}, which is not installed: pip install 'caffeflow[{extra}]'")
+        console.error(missing)
         return 2
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: not an error, but stdout must not be flushed.

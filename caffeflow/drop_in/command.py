@@ -20,14 +20,13 @@ from caffeflow.drop_in import flags
 from caffeflow.drop_in.gflags import CommandLine, FlagsError
 from caffeflow.drop_in.glog import FatalError, Log, Warnings
 from caffeflow.engine.lines import LogLine
-from caffeflow.errors import CaffeflowError
+from caffeflow.errors import CaffeflowError, find_missing
 
 if TYPE_CHECKING:
     from caffeflow.engine.python_layers import RunningLayer
     from caffeflow.proto.caffe_pb2 import LayerParameter
 
 _ABORTED: Final = 134
-_EXTRAS: Final = {"torch": "torch", "h5py": "formats"}  # what may be missing, and which extra installs it
 _CAFFE_VERSION: Final = "1.0.0"
 
 Action = Callable[[CommandLine, Log], None]
@@ -81,11 +80,10 @@ def _act(name: str, line: CommandLine, log: Log) -> int:
         log.fatal(text if text.startswith("Check failed") else f"Check failed: {text}")
         return _ABORTED
     except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        if name not in _EXTRAS:
+        missing = find_missing(error)
+        if missing is None:
             raise
-        how = f"pip install 'caffeflow[{_EXTRAS[name]}]'"
-        log.fatal(f"Check failed: this needs {name}, which is not installed: {how}")
+        log.fatal(f"Check failed: {missing}")
         return _ABORTED
     return 0
 
