@@ -23,7 +23,7 @@ from caffeflow.proto.caffe_pb2 import LayerParameter
 from caffeflow.proto.graph import Value
 from caffeflow.proto.matching import describe
 from caffeflow.proto.net import NetRole, filter_remarks
-from caffeflow.proto.splits import Placed, with_splits
+from caffeflow.proto.splits import Placed, place_splits
 from caffeflow.proto.text import format_message
 
 _WITH_A_LAYER_INSIDE: Final = {"SoftmaxWithLoss", "InfogainLoss"}  # a Softmax of the same name
@@ -71,7 +71,7 @@ def of_net_alone(role: NetRole, net: Net) -> Iterator[LogLine]:
     yield LogLine("net.cpp:53", f"Initializing net from parameters: \n{message_text(role.net)}")
     # Caffe: what force_backward adds comes after these lines (net.cpp Init).
     needs = needed_gradients(net.layers, force=False)
-    layers = [_logged(placed, net, needs) for placed in with_splits(net.graph)]
+    layers = [_logged(placed, net, needs) for placed in place_splits(net.graph)]
     values = 0
     owners: dict[str, tuple[str, int]] = {}
     for layer in layers:

@@ -62,12 +62,12 @@ def insert_splits(net: NetParameter, *, only_of_losses: bool = False) -> NetPara
     made = NetParameter()
     made.CopyFrom(net)
     made.ClearField("layer")
-    placed = with_splits(build_graph(net), only_of_losses=only_of_losses)
+    placed = place_splits(build_graph(net), only_of_losses=only_of_losses)
     made.layer.extend(one.layer for one in placed)
     return made
 
 
-def with_splits(graph: Graph, *, only_of_losses: bool = False) -> Iterator[Placed]:
+def place_splits(graph: Graph, *, only_of_losses: bool = False) -> Iterator[Placed]:
     """Yields the layers of a net, and after each the splits of what it makes."""
     uses = {value: use for value, use in _uses(graph).items() if use.weight or not only_of_losses}
     makers = {top: (node, place) for node in graph.nodes for place, top in enumerate(node.tops)}

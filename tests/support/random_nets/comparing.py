@@ -17,7 +17,7 @@ from caffeflow.engine.needs import needed_gradients
 from caffeflow.engine.net import Net
 from caffeflow.errors import CaffeflowError
 from caffeflow.proto.graph import Value
-from caffeflow.proto.splits import with_splits
+from caffeflow.proto.splits import place_splits
 from tests.support.native_random_nets import CaffeAnswer, CaffeLayer
 from tests.support.random_nets.alone import Alone
 from tests.support.random_nets.drawing import RandomNet
@@ -67,7 +67,7 @@ def _compare(drawn: RandomNet, answer: CaffeAnswer, verdict: Verdict) -> None:
 def compare_graphs(net: Net, answer: CaffeAnswer, verdict: Verdict) -> None:
     """Compares what is known before anything runs: layers and links with Caffe's Splits, shapes, who runs backward."""
     check = "graph"
-    placed = [each.layer for each in with_splits(net.graph)]
+    placed = [each.layer for each in place_splits(net.graph)]
     ours = [(each.name, each.type, tuple(each.bottom), tuple(each.top)) for each in placed]
     theirs = [(layer.name, layer.type, layer.bottoms, layer.tops) for layer in answer.layers]
     for our, their in zip_longest(_sort_splits(ours), _sort_splits(theirs)):
