@@ -134,7 +134,7 @@ def _identity(record: Mapping[str, Any]) -> tuple[str, Expected]:
         try:
             rendered = tomllib.loads(path.read_text(encoding="utf-8"))["rendered"]
             net = _rendered_net(rendered)
-        except (KeyError, tomllib.TOMLDecodeError, TemplateError) as error:
+        except (OSError, ValueError, TypeError, KeyError, TemplateError) as error:
             _log.info("%s: names no net of the catalogue: %s", path, error)
             continue
         name = f"{net.name}:{net.variant}" if net.variant else net.name

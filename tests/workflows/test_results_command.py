@@ -125,6 +125,18 @@ def test_what_is_gone_or_unknown_leaves_a_gap(tmp_path: Path, capsys: pytest.Cap
     assert lines_of(capsys)[1]["macs"] is None  # its records are not there, so its input is not known
 
 
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"rendered = 3", b'[rendered]\nnet = "lenet"', b"[rendered"]
+)
+def test_a_damaged_record_of_the_variables_leaves_a_gap(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (model / "lenet.variables.toml").write_bytes(content)
+    write_run(tmp_path / "runs" / "a", model, started="2026-01-01T00:00:00+00:00")
+    (line,) = lines_of(capsys)
+    assert (line["net"], line["published_top1"]) == ("LeNet", None)
+
+
 def test_table_and_csv(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = {"test accuracy": {"last": 0.75}}
     write_run(tmp_path / "runs" / "a", model, started="2026-01-01T00:00:00+00:00", results=scores)
