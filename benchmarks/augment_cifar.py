@@ -15,22 +15,17 @@ iterations as these trainings have, to weights that are long gone.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
-import io
-import json
 import os
 import random
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from caffeflow.cli.main import run
+from benchmarks.commands import run_command, scratch_folder
 
 _BATCH: Final = 50
 _STRIDES: Final = "1,1,2,2,2"  # 32x32 pixels become 4x4 instead of one
@@ -57,7 +52,7 @@ def main() -> int:
     options = asked.options or ["--rand-scale", "0.5", "1.0"]
     began = time.monotonic()
     gains = []
-    with _folder(asked.scratch) as folder:
+    with scratch_folder(asked.scratch) as folder:
         os.chdir(folder)
         print(
             f"| seed | as the prototxt says | with {' '.join(options)} | gain |\n|---|---|---|---|",
@@ -83,7 +78,7 @@ def _few(jpegs: Path, seed: int, asked: argparse.Namespace) -> Path:
         pictures = sorted((jpegs / "train" / label).iterdir())
         _link(random.Random(f"{seed} {label}").sample(pictures, asked.images), Path(name, "train", label))
         _link(sorted((jpegs / "test" / label).iterdir())[: asked.tests], Path(name, "val", label))
-    _caffeflow("prepare", "folder", name, "--name", name, "--workers", "1")
+    run_command("prepare", "folder", name, "--name", name, "--workers", "1")
     return Path("data", name)
 
 
@@ -96,7 +91,7 @@ def _net(data: Path, seed: int, asked: argparse.Namespace) -> Path:
     budget = ["--batch-size", str(_BATCH), "--max-iter", count, "--test-interval", count]
     fixed = ["--test-batch-size", "100", "--display", str(_DISPLAY), "--cpu"]
     words = [*size, *rate, *budget, *fixed, "--set", "test_initialization=false"]
-    _caffeflow("render", "mobilenet-v2", "--data", str(data), "--out", str(out), *words)
+    run_command("render", "mobilenet-v2", "--data", str(data), "--out", str(out), *words)
     net = out / "train_val.prototxt"
     net.write_text(net.read_text().replace(_NORM, f"{_NORM} {_FORGETTING}"))
     return out / "solver.prototxt"
@@ -105,7 +100,7 @@ def _net(data: Path, seed: int, asked: argparse.Namespace) -> Path:
 def _train(solver: Path, seed: int, name: str, *options: str) -> Trained:
     folder = Path("runs", f"{name}{seed}")
     words = ["--solver", str(solver), "--seed", str(seed), "--out", str(folder)]
-    done = _caffeflow("train", *words, *options)
+    done = run_command("train", *words, *options)
     with (folder / "metrics.csv").open(newline="") as rows:
         losses = [float(row["train loss"]) for row in csv.DictReader(rows) if row["train loss"]]
     last = losses[-max(1, len(losses) // 10) :]
@@ -116,27 +111,6 @@ def _link(pictures: list[Path], folder: Path) -> None:
     folder.mkdir(parents=True)
     for picture in pictures:
         (folder / picture.name).symlink_to(picture)
-
-
-def _caffeflow(verb: str, *words: str) -> dict[str, Any]:
-    """Runs a command in this process and returns its JSON."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run([verb, *words, "--json"])
-    if code:
-        raise SystemExit(f"caffeflow {verb} {' '.join(words)} ended with {code}:\n{err.getvalue()[-2000:]}")
-    answer: dict[str, Any] = json.loads(out.getvalue())
-    return answer
-
-
-@contextlib.contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True)
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="caffeflow-augment-") as made:
-        yield Path(made)
 
 
 def _arguments() -> argparse.Namespace:

@@ -12,20 +12,16 @@ Prints Markdown; everything is written into a temporary folder, or the one that 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
-import json
 import os
 import random
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from caffeflow.cli.main import run
+from benchmarks.commands import run_command, scratch_folder
 
 KNOWN: Final = ("airplane", "automobile", "bird", "cat", "deer")
 OTHER: Final = ("dog", "frog", "horse", "ship", "truck")
@@ -39,7 +35,7 @@ def main() -> int:
     asked = _arguments()
     jpegs = asked.jpegs.resolve()
     began = time.monotonic()
-    with _folder(asked.scratch) as folder:
+    with scratch_folder(asked.scratch) as folder:
         os.chdir(folder)
         weights = _pretrain(jpegs, asked)
         gains = []
@@ -65,10 +61,10 @@ def main() -> int:
 def _pretrain(jpegs: Path, asked: argparse.Namespace) -> Path:
     _link(jpegs / "train", Path("known/train"), KNOWN)
     _link(jpegs / "test", Path("known/val"), KNOWN)
-    _caffeflow("prepare", "folder", "known", "--name", "known", "--workers", "1")
+    run_command("prepare", "folder", "known", "--name", "known", "--workers", "1")
     words = ["--data", "data/known", "--max-iter", str(asked.pretrain), "--display", "100", "--cpu"]
-    _caffeflow("render", _NET, *words, "--test-interval", str(asked.pretrain), "--out", "models/known")
-    done = _caffeflow("train", "--solver", "models/known/solver.prototxt", "--seed", "0")
+    run_command("render", _NET, *words, "--test-interval", str(asked.pretrain), "--out", "models/known")
+    done = run_command("train", "--solver", "models/known/solver.prototxt", "--seed", "0")
     print(f"pretrained: {_accuracy(done):.1%} on {len(KNOWN)} classes\n", flush=True)
     return Path(done["weights"])
 
@@ -78,24 +74,24 @@ def _few(jpegs: Path, seed: int, asked: argparse.Namespace) -> Path:
     name = f"few{seed}"
     _link(jpegs / "train", Path(name, "train"), OTHER, images=asked.images, seed=seed)
     _link(jpegs / "test", Path(name, "val"), OTHER)
-    _caffeflow("prepare", "folder", name, "--name", name, "--workers", "1")
+    run_command("prepare", "folder", name, "--name", name, "--workers", "1")
     return Path("data", name)
 
 
 def _finetuned(data: Path, weights: Path, seed: int, asked: argparse.Namespace) -> tuple[float, str]:
     out = f"models/tuned{seed}"
     words = ["--from", _NET, "--weights", str(weights), "--data", str(data), "--name", "other", "--out", out]
-    report = _caffeflow("finetune", *words, *_budget(asked), "--stepsize", str(asked.iterations * 2 // 3))
+    report = run_command("finetune", *words, *_budget(asked), "--stepsize", str(asked.iterations * 2 // 3))
     states = {layer["layer"]: layer["state"] for layer in report["layers"]}
-    done = _caffeflow("train", "--solver", f"{out}/solver.prototxt", "--seed", str(seed))
+    done = run_command("train", "--solver", f"{out}/solver.prototxt", "--seed", str(seed))
     return _accuracy(done), ", ".join(f"{name} {state}" for name, state in states.items())
 
 
 def _scratch(data: Path, rate: float, seed: int, asked: argparse.Namespace) -> float:
     out = f"models/scratch{seed}-{rate}"
     words = ["--data", str(data), "--base-lr", str(rate), "--out", out]
-    _caffeflow("render", _NET, *words, *_budget(asked))
-    return _accuracy(_caffeflow("train", "--solver", f"{out}/solver.prototxt", "--seed", str(seed)))
+    run_command("render", _NET, *words, *_budget(asked))
+    return _accuracy(run_command("train", "--solver", f"{out}/solver.prototxt", "--seed", str(seed)))
 
 
 def _budget(asked: argparse.Namespace) -> list[str]:
@@ -117,28 +113,6 @@ def _link(source: Path, target: Path, classes: Sequence[str], *, images: int = 0
         (target / label).mkdir(parents=True)
         for picture in pictures:
             (target / label / picture.name).symlink_to(picture)
-
-
-def _caffeflow(verb: str, *words: str) -> dict[str, Any]:
-    """Runs a command in this process and returns its JSON."""
-    out, err = io.StringIO(), io.StringIO()
-    json_words = ["--json"]
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run([verb, *words, *json_words])
-    if code:
-        raise SystemExit(f"caffeflow {verb} {' '.join(words)} ended with {code}:\n{err.getvalue()[-2000:]}")
-    answer: dict[str, Any] = json.loads(out.getvalue())
-    return answer
-
-
-@contextlib.contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        given.mkdir(parents=True)
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="caffeflow-finetune-") as made:
-        yield Path(made)
 
 
 def _arguments() -> argparse.Namespace:
