@@ -47,12 +47,13 @@ class Augmentation:
 
     Attributes:
         augment: `crop`: windows in the crop's shape. `inception`: windows of other shapes as well, resized.
+            `none`: nothing but what stands here, whatever a recipe or an earlier run had; see `settled`.
         rand_scale: The least and the largest share of a picture that a window shows, by area.
         color_jitter: By how much brightness, contrast and saturation change at most, as a factor's
             distance from 1.
     """
 
-    augment: Kind | None = None
+    augment: Kind | Literal["none"] | None = None
     rand_scale: tuple[float, float] | None = None
     color_jitter: float | None = None
 
@@ -68,7 +69,11 @@ class Augmentation:
 
     @classmethod
     def find(
-        cls, *, augment: Kind | None, rand_scale: Sequence[float] | None, color_jitter: float | None
+        cls,
+        *,
+        augment: Kind | Literal["none"] | None,
+        rand_scale: Sequence[float] | None,
+        color_jitter: float | None,
     ) -> Augmentation | None:
         """Returns what the options ask for; None if that is nothing.
 
@@ -85,6 +90,10 @@ class Augmentation:
         """Returns what `as_record` wrote, after a way through JSON."""
         shares = record["rand_scale"]
         return cls(**{**record, "rand_scale": None if shares is None else (shares[0], shares[1])})
+
+    def settled(self) -> Augmentation | None:
+        """Returns what is done to pictures, once `none` has kept other words away; None: nothing."""
+        return self if self.augment != "none" else Augmentation.find(**self.as_record() | {"augment": None})
 
     def as_record(self) -> dict[str, Any]:
         """Returns plain values by the options' names."""

@@ -13,19 +13,24 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = (
-    click.option(
-        "--augment",
-        type=click.Choice(["crop", "inception"]),
-        help="Random windows: crop moves the picture, 4 pixels each way at 32; inception changes size and "
-        "shape too.",
-    ),
+_WINDOWS = (
+    "Random windows of training pictures: crop moves them, 4 pixels each way at 32; inception changes size"
+    " and shape too"
+)
+_AUGMENT = click.option("--augment", type=click.Choice(["crop", "inception"]), help=f"{_WINDOWS}.")
+_AUGMENT_OR_NONE = click.option(
+    "--augment",
+    type=click.Choice(["crop", "inception", "none"]),
+    help=f"{_WINDOWS}; none: nothing of a recipe's windows and colours, only what is given.",
+)
+_OTHERS = (
     click.option(
         "--rand-scale",
         nargs=2,
         type=float,
         metavar="MIN MAX",
-        help="Share of the picture that a window shows, resized [default: all; with inception 0.08 1].",
+        help="Least and largest share of the picture's area that a window shows, resized [default: all; "
+        "with inception 0.08 1].",
     ),
     click.option(
         "--color-jitter",
@@ -33,14 +38,24 @@ _OPTIONS = (
         is_flag=False,
         flag_value=0.4,
         metavar="[F]",
-        help="Change brightness, contrast and saturation by up to F; 0.4 if F is left out.",
+        help="Multiply brightness, contrast and saturation by 1-F to 1+F each; F is 0.4 if left out.",
     ),
 )
 
 
 def augment_options(command: F) -> F:
     """Adds `augment`, `rand_scale` and `color_jitter`; each is None where it is not given."""
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), command)
+    return _add(command, _AUGMENT)
+
+
+def train_augment_options(command: F) -> F:
+    """Adds the same to a command that has recipes, where `augment` may also be `none`."""
+    return _add(command, _AUGMENT_OR_NONE)
+
+
+def _add(command: F, augment: Callable[[Any], Any]) -> F:
+    options: tuple[Callable[[Any], Any], ...] = (augment, *_OTHERS)
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(options), command)
 
 
 def take_augmentation(asked: dict[str, Any]) -> Augmentation | None:

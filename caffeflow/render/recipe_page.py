@@ -48,6 +48,9 @@ number of images. Steps and the warm-up keep their place in a training that is m
   every other of the K classes EPS / K. The test net's loss stays plain, so that it can be compared.
 * `--augment`, `--rand-scale`, `--color-jitter` change the pictures; `caffeflow train --help` says how.
 
+Without a recipe's part: `--augment none` keeps all of its three away, `--lr-policy solver` its cosine,
+`--warmup 0` its warm-up, `--label-smoothing 0` its smoothing.
+
 The rate depends on the iteration alone, so snapshots are what they were, and `--resume` takes all of these
 from the run. The real Caffe has none of them: `--engine caffe` refuses each by name and says what does
 instead, and `train.sh` says at its head what it leaves out. Its solver has the recipe's numbers, with a

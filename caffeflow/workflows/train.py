@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -61,6 +61,8 @@ def train(settings: TrainSettings, screen: Screen) -> TrainReport:
             settings = settings.completed_by(folder.record)
         else:
             settings = with_recipe(settings, screen)
+        if settings.augmentation is not None:
+            settings = replace(settings, augmentation=settings.augmentation.settled())
         settings.check_engine()
         if settings.engine == "caffe":
             from caffeflow.workflows.train_native import train_native

@@ -71,6 +71,8 @@ def _find(asked: str, net: str, settings: TrainSettings) -> Recipe:
 def _augmentation(given: Augmentation | None, recipe: Recipe) -> Augmentation | None:
     options = recipe.options
     asked = given or Augmentation()
+    if asked.augment == "none":
+        return asked
     return Augmentation.find(
         augment=asked.augment or options.augment,
         rand_scale=asked.rand_scale or options.rand_scale,

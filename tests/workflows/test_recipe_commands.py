@@ -92,6 +92,24 @@ def test_a_net_is_trained_by_its_recipe(
     assert "it takes no --recipe" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("given", "left"),
+    [
+        ([], None),
+        (["--rand-scale", "0.5", "1"], {"augment": None, "rand_scale": [0.5, 1.0], "color_jitter": None}),
+    ],
+)
+def test_a_recipes_augmentation_is_kept_away(
+    rendered: Callable[..., Path], given: list[str], left: dict[str, object] | None
+) -> None:
+    rendered("--cpu")
+    taken = ["train", "--recipe", "mine.toml", "--iterations", "1"]
+    assert run([*taken, "--augment", "none", *given]) == 0
+    record = json.loads(Path("runs/mobilenet-v1-001/run.json").read_text())["settings"]
+    assert record["augmentation"] == left
+    assert record["label_smoothing"] == 0.2
+
+
 def test_the_real_caffe_trains_without_it(
     rendered: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from caffeflow.augmentation import Augmentation
 from caffeflow.cli.main import run
-from caffeflow.errors import NetError, UsageError
+from caffeflow.errors import NativeError, NetError, UsageError
 from caffeflow.workflows.run_folder import read_record
 from tests.support.training_project import NET, Project, runs
 
@@ -65,6 +65,22 @@ def test_a_run_may_go_on_otherwise_than_it_began() -> None:
     other = Augmentation(augment="crop")
     report = project.train(resume=True, iterations=10, augmentation=other)
     assert report.iterations == 10
+
+
+def test_a_run_goes_on_without_what_it_began_with() -> None:
+    project = Project(FIELDS)
+    plain = (project.train().run_dir / LAST).read_bytes()
+    assert (project.train(augmentation=Augmentation(augment="none")).run_dir / LAST).read_bytes() == plain
+    begun = project.train(augmentation=EVERYTHING, iterations=5).run_dir
+    record = begun / "run.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"state": "stopped"}))
+    off = Augmentation(augment="none")
+    report = project.train(resume=True, out_dir=begun, iterations=10, augmentation=off)
+    assert (report.iterations, report.run_dir) == (10, begun)
+    whole = project.train(augmentation=EVERYTHING).run_dir
+    assert (begun / LAST).read_bytes() not in (plain, (whole / LAST).read_bytes())
+    with pytest.raises(NativeError, match="nothing there"):  # so the real caffe would be asked
+        project.train(engine="caffe", caffe=Path("nothing there"), augmentation=off)
 
 
 def test_records_of_earlier_versions_go_on_without() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from caffeflow.cli import console, options, train_report
-from caffeflow.cli.augment_options import augment_options, take_augmentation
+from caffeflow.cli.augment_options import take_augmentation, train_augment_options
 from caffeflow.cli.python_layers import allow_python_layers
 from caffeflow.cli.recipe_options import recipe_options
 
@@ -37,7 +37,7 @@ from caffeflow.cli.recipe_options import recipe_options
 @click.option("--seed", type=click.IntRange(min=0), help="In place of the solver's random_seed.")
 @click.option("--level", type=int, help="Level for the include and exclude rules of the train net.")
 @click.option("--stage", "stages", metavar="S[,S]", help="Stages for those rules.")
-@augment_options
+@train_augment_options
 @recipe_options
 @allow_python_layers
 @options.json_output
