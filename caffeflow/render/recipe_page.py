@@ -31,7 +31,8 @@ what it takes. `render` takes its variables (variant, strides, input, batch, sol
 beside it wins: `--batch-size 64`, `--epochs 30`, `--set net.width=0.5`. `train` takes its options, which
 Caffe's files have no words for: augmentation, label smoothing, a cosine, a warm-up; again what is given
 wins, and `run.json` keeps what was used. `caffeflow render --list` names the recipes. Both commands take a
-file of your own as well, `--recipe mine.toml`; a key that does not exist is an error.
+file of your own as well, `--recipe mine.toml`; a key that does not exist is an error. So is a recipe for
+another net: `train` goes by the net's name in its prototxt and by the variables that `render` left there.
 
 Lengths are in epochs and become iterations of the dataset at hand: max_iter is epochs x training images /
 (batch_size x iter_size), by the dataset's manifest or, as long as there is no dataset, by the published

@@ -139,6 +139,22 @@ def test_a_recipe_of_another_net_is_refused(
     )
 
 
+def test_a_recipe_of_another_size_of_the_net_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["render", "regnetx-400mf", "--input-size", "32"]) == 0
+    capsys.readouterr()
+    error = refused(["train", "--recipe", "cifar10"], 2, capsys)
+    assert "--recipe cifar10: is for 'regnetx-800mf', but models/regnetx-400mf/solver.prototxt" in error
+    assert "trains 'RegNetX' as rendered for 'regnetx-400mf'" in error
+    Path("own.toml").write_text(
+        MINE.replace('"mobilenet-v1"', '"regnetx-400mf"').replace('"MOBILENET"', '"RegNetX"')
+    )
+    # What holds goes on to the data, which is not there.
+    assert run(["train", "--recipe", "own.toml"]) == 5
+    assert "in recipe own.toml" in capsys.readouterr().err
+    Path("models/regnetx-400mf/regnetx-400mf.variables.toml").write_text("rendered = 7")
+    assert run(["train", "--recipe", "cifar10"]) == 5
+
+
 def test_a_solver_with_other_numbers_is_told(
     rendered: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
