@@ -34,7 +34,7 @@ def test(line: CommandLine, log: Log) -> None:
         subject = opened.enter_context(
             StandaloneNet(role, device=device, seed=0, on_line=log.write, splits=shows_blobs)
         )
-        load_weights(line.text("weights"), subject.net.load, role, log)
+        load_weights(line.text("weights"), subject.net, role, log)
         iterations = line.number("iterations")
         log.info("caffe.cpp:281", f"Running for {iterations} iterations.")
         _run(subject, iterations, log, shows_blobs=shows_blobs)

@@ -139,7 +139,7 @@ class _Training:
         for entry in self._parameters.weights:
             for name in split_names(entry):
                 self._log.write(lines.finetuning(name))
-                load_weights(name, net.load, role, self._log)
+                load_weights(name, net, role, self._log)
 
     def _begin(self, session: Session) -> None:
         """Goes on from a snapshot, if one is given."""

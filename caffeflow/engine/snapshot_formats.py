@@ -23,7 +23,13 @@ from caffeflow.proto.binary import (
 )
 from caffeflow.proto.hdf5_reading import is_hdf5
 from caffeflow.proto.hdf5_state import read_hdf5_state, write_hdf5_state
-from caffeflow.proto.hdf5_weights import caffe_cannot_find, check_names, read_hdf5, write_hdf5
+from caffeflow.proto.hdf5_weights import (
+    Shared,
+    caffe_cannot_find,
+    check_names,
+    read_hdf5,
+    write_hdf5,
+)
 
 
 def check_hdf5() -> None:
@@ -72,7 +78,7 @@ def read_weights(path: str, net: Net) -> list[LayerArrays]:
         WeightsError: It is missing, damaged, or something else.
     """
     if is_hdf5(path):
-        return read_hdf5(Path(path), shared=dict(_shared(net)))[1]
+        return read_hdf5(Path(path), shared=shared_blobs(net))[1]
     return read_caffemodel(path)
 
 
@@ -97,13 +103,16 @@ def read_state(path: str) -> SolverStateArrays:
     return read_hdf5_state(path) if is_hdf5(path) else read_solverstate(path)
 
 
-def _shared(net: Net) -> Iterator[tuple[str, tuple[str, tuple[int, ...]]]]:
-    """Yields what Caffe leaves out of HDF5: blobs of later layers that an earlier layer owns."""
-
-    def key(place: Place) -> str:
-        return f"{net.layers[place.layer].name}/{place.blob}"
-
+def shared_blobs(net: Net) -> Shared:
+    """Returns what Caffe leaves out of HDF5: blobs of later layers that an earlier layer owns."""
+    shared = {}
     for owned in owned_blobs(net.shapes.layers):
         owner, *others = owned.places
         for place in others:
-            yield key(place), (key(owner), net.shapes.layers[place.layer].blobs[place.blob].shape)
+            shape = net.shapes.layers[place.layer].blobs[place.blob].shape
+            shared[_key(net, place)] = (_key(net, owner), shape)
+    return shared
+
+
+def _key(net: Net, place: Place) -> str:
+    return f"{net.layers[place.layer].name}/{place.blob}"

@@ -19,10 +19,9 @@ import numpy as np
 from caffeflow.engine.blob import Blob, BlobList, Floats
 from caffeflow.engine.live_net import LiveNet
 from caffeflow.engine.python_layers import allowed
-from caffeflow.engine.snapshot_formats import read_weights as read_snapshot
+from caffeflow.engine.snapshot_formats import shared_blobs
 from caffeflow.errors import UsageError
 from caffeflow.proto.binary import write_caffemodel
-from caffeflow.proto.hdf5_reading import is_hdf5
 from caffeflow.proto.hdf5_weights import write_hdf5
 from caffeflow.proto.net import NetRole, filter_net, net_state
 from caffeflow.proto.text import located, read_net
@@ -228,10 +227,7 @@ class Net:
 
     def copy_from(self, weights: str | Path) -> None:
         """Copies weights from a file, by layer name; what layers share may be left out of HDF5."""
-        # Of HDF5 only the net knows which blobs of a file of Caffe's are missing because they are shared.
-        of_hdf5 = is_hdf5(weights)
-        layers = read_snapshot(str(weights), self._live.net) if of_hdf5 else read_weights(weights)
-        self._live.load(layers)
+        self._live.load(read_weights(weights, shared=shared_blobs(self._live.net)))
 
     def load_hdf5(self, path: str | Path) -> None:
         """Copies weights from an HDF5 file, by layer name."""

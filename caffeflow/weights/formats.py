@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 from caffeflow.errors import UsageError, WeightsError
 from caffeflow.proto.binary import LayerArrays, read_named_caffemodel, write_caffemodel
-from caffeflow.proto.hdf5_weights import read_hdf5, write_hdf5
+from caffeflow.proto.hdf5_weights import Shared, read_hdf5, write_hdf5
 from caffeflow.weights.npz_files import read_npz, write_npz
 from caffeflow.weights.safetensors_files import read_safetensors, write_safetensors
 
@@ -52,22 +53,27 @@ ENDINGS: Final = tuple(_WRITERS)
 """What the names of files of weights end in; Caffe's HDF5 is `.caffemodel.h5`, any `.h5` will do."""
 
 
-def read_weights(path: str | Path) -> list[LayerArrays]:
+def read_weights(path: str | Path, *, shared: Shared | None = None) -> list[LayerArrays]:
     """Returns the layers of a file of weights of any format, in file order.
 
-    Raises:
-        WeightsError: The file is missing, damaged, or no file of weights.
-    """
-    return list(read_weights_file(path).layers)
-
-
-def read_weights_file(path: str | Path) -> WeightsFile:
-    """Returns the layers of a file of weights of any format, and the net's name.
+    Args:
+        path: The file.
+        shared: The blobs that layers of the net share, where the net is known: Caffe leaves them out of
+            its HDF5 files.
 
     Raises:
         WeightsError: The file is missing, damaged, or no file of weights.
     """
-    name, layers = _reader(Path(path))(Path(path))
+    return list(read_weights_file(path, shared=shared).layers)
+
+
+def read_weights_file(path: str | Path, *, shared: Shared | None = None) -> WeightsFile:
+    """Returns the layers of a file of weights of any format, and the net's name; see `read_weights`.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or no file of weights.
+    """
+    name, layers = _reader(Path(path), shared)(Path(path))
     if not layers:
         raise WeightsError(f"{path}: holds no layer; expected weights")
     return WeightsFile(name=name, layers=tuple(layers))
@@ -101,14 +107,14 @@ def ending_of(path: str | Path) -> str:
     return ending
 
 
-def _reader(path: Path) -> Reader:
+def _reader(path: Path, shared: Shared | None) -> Reader:
     try:
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
         raise WeightsError(f"{path}: cannot read the weights: {error.strerror}") from error
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
-        return read_hdf5
+        return partial(read_hdf5, shared=shared)
     if head.startswith(b"PK\x03\x04"):
         return read_npz
     # A safetensors file begins with the length of its JSON.

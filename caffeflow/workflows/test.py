@@ -18,6 +18,7 @@ from caffeflow.engine.device import choose_device, describe_device
 from caffeflow.engine.feed.opening import open_feed
 from caffeflow.engine.feed.sources import record_count, record_shape
 from caffeflow.engine.net import Net
+from caffeflow.engine.snapshot_formats import shared_blobs
 from caffeflow.engine.training import Feeds, FusedExecutor
 from caffeflow.errors import DataError, UsageError, WeightsError
 from caffeflow.layers.params import dims
@@ -168,7 +169,7 @@ def load_weights(net: Net, weights: Path, path: Path, note: Callable[[str], None
     Raises:
         WeightsError: The file cannot be read, does not fit, or lacks a layer.
     """
-    plan = load_into(net.load, weights, net=str(path))
+    plan = load_into(net.load, weights, net=str(path), shared=shared_blobs(net))
     note(f"weights: {weights} (layers copied: {len(plan.copied)})")
     if bad := not_finite(plan):
         note(f"weights: values that are nan or infinite in {bad}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from caffeflow.engine.device import choose_device, describe_device
 from caffeflow.engine.net import Net
+from caffeflow.engine.snapshot_formats import shared_blobs
 from caffeflow.engine.synthetic import synthetic_feeds
 from caffeflow.engine.timing import (
     LayerTimes,
@@ -87,7 +88,7 @@ def time_nets(request: TimeRequest, *, on_net: Callable[[str], None]) -> list[Ne
         with located(opened.net_file):
             net = Net(opened.graph, opened.shapes(), seed=_SEED, device=device)
         if request.weights is not None:
-            plan = load_into(net.load, request.weights, net=ask.net)
+            plan = load_into(net.load, request.weights, net=ask.net, shared=shared_blobs(net))
             check_beginning(plan, request.weights, net=ask.net)
         neutral_statistics(net)
         feeds = synthetic_feeds(net, seed=_SEED)

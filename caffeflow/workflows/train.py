@@ -23,6 +23,7 @@ from caffeflow.engine.loop import Outcome, Run
 from caffeflow.engine.session import Session, SessionSettings, check_solver, ignored_fields
 from caffeflow.engine.signals import listening
 from caffeflow.engine.snapshot import SnapshotFiles, check_prefix, find_newest, restore_snapshot, resume_from
+from caffeflow.engine.snapshot_formats import shared_blobs
 from caffeflow.engine.solver import NonFiniteLossError
 from caffeflow.engine.tensorboard import find_writer
 from caffeflow.errors import CaffeflowError, CheckError, NetError, UsageError, WeightsError
@@ -185,9 +186,10 @@ class _Training:
             self._restoring(self._settings.snapshot)
             restore_snapshot(self._settings.snapshot, session.solver)
             return
+        shared = shared_blobs(session.solver.net)
         for path in self._settings.weights_for(self._nets.parameters):
             net = str(self._nets.train.net_file.path)
-            plan = load_into(session.load, Path(path), net=net)
+            plan = load_into(session.load, Path(path), net=net, shared=shared)
             check_beginning(plan, Path(path), net=net)
             self._lines(lines.finetuning(path))
             for name in plan.skipped:

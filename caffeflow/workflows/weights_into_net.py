@@ -14,6 +14,7 @@ import numpy as np
 
 from caffeflow.errors import WeightsError
 from caffeflow.proto.binary import LayerArrays
+from caffeflow.proto.hdf5_weights import Shared
 from caffeflow.proto.matching import CopyPlan, Shape
 from caffeflow.weights.copying import copy_table, unusable
 from caffeflow.weights.formats import read_weights
@@ -30,18 +31,19 @@ def learned_shapes(opened: OpenedNet) -> dict[str, list[Shape]]:
     return shapes
 
 
-def load_into(load: Loader, path: Path, *, net: str) -> CopyPlan:
+def load_into(load: Loader, path: Path, *, net: str, shared: Shared) -> CopyPlan:
     """Copies a file's weights into a net that is ready to run, by name.
 
     Args:
         load: Copies layers into the net.
         path: The file.
         net: What the user calls the net, for messages.
+        shared: The blobs that the net's layers share.
 
     Raises:
         WeightsError: The file cannot be read, or a layer does not fit.
     """
-    layers = read_weights(path)
+    layers = read_weights(path, shared=shared)
     try:
         return load(layers)
     except WeightsError as error:
