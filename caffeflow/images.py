@@ -11,9 +11,7 @@ Caffe takes what OpenCV makes of a broken file. Here a picture that is not whole
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Literal, TypeVar, cast
 
 import cv2
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffeflow.errors import DataError
+from caffeflow.image_bytes import is_whole, sniff
 
 Image = NDArray[np.uint8]
 Pixels = TypeVar("Pixels", bound=NDArray[Any])  # bytes, or the floats of records that hold such
@@ -49,15 +48,6 @@ _PADDINGS: Final[dict[Padding, int]] = {
 }
 _REACH: Final = 6  # source pixels, more than any interpolation looks aside
 _DARK: Final = 128
-_SIGNATURES: Final[tuple[tuple[str, bytes], ...]] = (
-    ("jpeg", b"\xff\xd8\xff"),
-    ("png", b"\x89PNG\r\n\x1a\n"),
-    ("gif", b"GIF8"),
-    ("bmp", b"BM"),
-    ("tiff", b"II*\x00"),
-    ("tiff", b"MM\x00*"),
-    ("jp2", b"\x00\x00\x00\x0cjP  "),
-)
 _ADVICE: Final[dict[str, str]] = {
     "empty": "it has no bytes",
     "truncated": "it ends too early; fetch or copy it again",
@@ -65,11 +55,6 @@ _ADVICE: Final[dict[str, str]] = {
     "16-bit": "it has more than 8 bits a channel, expected 8; convert it first",
     "unsupported": "it is not a picture that OpenCV reads (JPEG, PNG, BMP, TIFF, WebP)",
 }
-_JPEG_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_SCAN: Final = 0xDA
-_JPEG_END: Final = b"\xff\xd9"
-_PNG_END: Final = b"IEND\xaeB`\x82"
-_PNG_CHANNELS: Final[dict[int, int]] = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 
 # Errors only: what OpenCV warns of, a broken picture, is raised here.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
@@ -93,17 +78,6 @@ class ImageError(DataError):
         return type(self), (self.reason, self.name)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """What the first bytes of a JPEG or PNG say; the size is as stored, before any EXIF rotation."""
-
-    format: str
-    height: int
-    width: int
-    channels: int
-    bits: int
-
-
 def decode(data: bytes, mode: Mode, *, name: str = "", as_stored: bool = False) -> Image:
     """Returns the pixels of an encoded picture, (H, W, 3) for "color", (H, W) for "gray".
 
@@ -119,7 +93,7 @@ def decode(data: bytes, mode: Mode, *, name: str = "", as_stored: bool = False) 
     """
     if len(data) == 0:
         raise ImageError("empty", name)
-    if not _is_whole(data):
+    if not is_whole(data):
         raise ImageError("truncated", name)
     flags = _FLAGS[mode] | (cv2.IMREAD_IGNORE_ORIENTATION if as_stored else 0)
     try:
@@ -361,36 +335,6 @@ def text_width(text: str, *, height: int) -> int:
     return int(width)
 
 
-def sniff(data: bytes) -> str | None:
-    """Returns the format that the first bytes tell ("jpeg", "png", ...), whatever the file is called."""
-    head = data[:16]
-    for name, signature in _SIGNATURES:
-        if head.startswith(signature):
-            return name
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    is_portable = len(head) > 2 and head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()
-    return "pnm" if is_portable else None
-
-
-def find_header(data: bytes) -> Header | None:
-    """Returns size, channels and bits of a JPEG or PNG without decoding it; None for anything else.
-
-    A JPEG with four channels is CMYK; OpenCV decodes it to BGR.
-    """
-    kind = sniff(data)
-    if kind == "png" and len(data) >= 26:
-        width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
-        channels = _PNG_CHANNELS.get(colour, 0)
-        return Header(format="png", height=height, width=width, channels=channels, bits=bits)
-    if kind == "jpeg":
-        for marker, begin, _ in _jpeg_segments(data):
-            if marker in _JPEG_FRAMES and begin + 6 <= len(data):
-                bits, height, width, channels = struct.unpack_from(">BHHB", data, begin)
-                return Header(format="jpeg", height=height, width=width, channels=channels, bits=bits)
-    return None
-
-
 def use_one_thread() -> None:
     """Keeps OpenCV from starting threads of its own in this process: the callers work in parallel."""
     cv2.setNumThreads(0)
@@ -399,37 +343,3 @@ def use_one_thread() -> None:
 def _as_image(array: Any) -> Image:
     image: Image = array
     return image
-
-
-def _is_whole(data: bytes) -> bool:
-    """Tells whether a JPEG or PNG has its end mark; OpenCV versions differ in what they make of a lack."""
-    kind = sniff(data)
-    if kind == "png":
-        return data.rfind(_PNG_END) >= 0
-    if kind == "jpeg":
-        # A thumbnail in the EXIF data has end marks of its own: look behind the scan's beginning. There
-        # a 0xff among the data is always followed by 0, so the two bytes can only be the mark.
-        scan = next((end for marker, _, end in _jpeg_segments(data) if marker == _JPEG_SCAN), None)
-        return scan is not None and data.rfind(_JPEG_END, scan) >= 0  # from behind, where it mostly is
-    return True
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yields marker, begin and end of each segment's content, up to the first scan's header."""
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:  # lenient, as libjpeg: skip to the next marker
-            at += 1
-            continue
-        marker = data[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-            continue
-        if marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # markers without content
-            at += 2
-            continue
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        yield marker, at + 4, at + 2 + length
-        if marker == _JPEG_SCAN:
-            return
-        at += 2 + length

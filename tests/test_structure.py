@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "caffeflow"
 
 # DESIGN: each floor may import the floors below it; peers stand on the same floor.
 FLOORS: dict[str, int] = {
-    "errors": -1, "resources": 0, "system": 0, "files": 0, "stand_ins": 0,
+    "errors": -1, "resources": 0, "system": 0, "files": 0, "stand_ins": 0, "image_bytes": 0,
     "proto": 1, "download": 1, "recipes": 1,
     "layers": 2, "fillers": 2, "images": 2, "splitmix": 2, "augmentation": 2,
     "data": 3, "render": 3, "engine": 3, "weights": 3, "evaluate": 3, "report": 3, "export": 3, "native": 3,

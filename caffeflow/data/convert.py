@@ -20,6 +20,7 @@ from caffeflow.data.placed_boxes import PlacedBoxes, place_boxes
 from caffeflow.data.sample import Job, Pixels, UnreadableError
 from caffeflow.data.settings import BuildSettings, Encoding
 from caffeflow.data.transforms import as_planes, from_planes, transform
+from caffeflow.image_bytes import find_header, sniff
 from caffeflow.images import Image, ImageError, Mode
 
 Buffer: TypeAlias = bytes | bytearray
@@ -223,7 +224,7 @@ def decode_image(job: Job, content: bytes, settings: BuildSettings) -> Image:
 def is_turned(job: Job, content: bytes) -> bool:
     """Tells whether a file was annotated as its EXIF orientation shows it, on its side as it is stored."""
     size = job.annotation.size if job.annotation is not None else None
-    header = images.find_header(content) if size is not None else None
+    header = find_header(content) if size is not None else None
     if header is None or header.height == header.width or size != (header.width, header.height):
         return False
     return images.decode(content, "color", name=job.name).shape[:2] == size
@@ -236,12 +237,12 @@ def extension_of(name: str) -> str | None:
 
 def find_unusual(content: bytes, name: str) -> tuple[str, ...]:
     """Returns what is odd about a file that can be used nonetheless, in words to count by."""
-    kind = images.sniff(content)
+    kind = sniff(content)
     named = extension_of(name)
     if named is not None and kind is not None and _SNIFFED.get(kind, kind) != named:
         return (f"{kind} named .{name.rpartition('.')[2]}",)
     if kind == "jpeg":
-        header = images.find_header(content)
+        header = find_header(content)
         if header is not None and header.channels == 4:
             return ("cmyk jpeg",)
     return ()

@@ -19,6 +19,7 @@ from caffeflow.data.readers.datum import DatumParser, Planes, Record, as_planes
 from caffeflow.data.readers.image_list import read_image_list
 from caffeflow.data.readers.lmdb import LmdbReader
 from caffeflow.errors import DataError
+from caffeflow.image_bytes import sniff
 from caffeflow.images import Mode
 
 
@@ -93,7 +94,7 @@ class LmdbRecords:
             record, boxes = parsed, None
         else:
             record, boxes = parsed.datum, parsed.boxes if parsed.type is not None else None
-        form = "raw" if record.encoded is None else images.sniff(record.encoded) or "unknown"
+        form = "raw" if record.encoded is None else sniff(record.encoded) or "unknown"
         digest = record_digest(stored.key, stored.value)
         return Seen(record.label, record.pixels("unchanged"), form, digest, boxes)
 
@@ -132,7 +133,7 @@ class ListRecords:
         except OSError as error:
             raise DataError(f"{path}: cannot be read: {error.strerror}") from error
         image = images.decode(content, self._mode, name=str(path))
-        form = images.sniff(content) or "unknown"
+        form = sniff(content) or "unknown"
         return Seen(int(label), as_planes(image), form, record_digest(stored.key, content))
 
     def close(self) -> None:

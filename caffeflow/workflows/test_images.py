@@ -11,7 +11,7 @@ from caffeflow.data.readers.annotated import AnnotatedParser
 from caffeflow.data.readers.datum import Record
 from caffeflow.data.readers.lmdb import LmdbReader
 from caffeflow.errors import DataError
-from caffeflow.images import find_header
+from caffeflow.image_bytes import find_header
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
 from caffeflow.proto.labelmap import LabelMap, read_label_map
 from caffeflow.proto.name_sizes import NameSize, read_name_sizes

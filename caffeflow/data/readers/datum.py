@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from caffeflow import images
 from caffeflow.errors import DataError
+from caffeflow.image_bytes import sniff
 from caffeflow.proto import caffe_pb2
 
 _LARGEST_IN_BLOCK: Final = 1 << 14  # bytes a record; copying larger ones takes longer than handling each
@@ -108,7 +109,7 @@ class DatumParser:
         expected = datum.channels * datum.height * datum.width
         found = len(datum.data) or len(datum.float_data)
         if min(shape) < 1 or found != expected:
-            kind = images.sniff(datum.data)
+            kind = sniff(datum.data)
             hint = f"; the data is a {kind} file, but the record is not marked encoded" if kind else ""
             raise DataError(
                 f"{self._name(key)}: {found} values do not fill {shape[0]}x{shape[1]}x{shape[2]} pixels{hint}"

@@ -16,7 +16,7 @@ from caffeflow.data.journal import CountedText
 from caffeflow.data.sample import Job
 from caffeflow.data.sink import SinkStart
 from caffeflow.data.transforms import as_planes
-from caffeflow.images import sniff
+from caffeflow.image_bytes import sniff
 
 _NUMBERED: Final = re.compile(r"\d{8,}_")
 _MAX_STEM_BYTES: Final = 200  # a file system takes 255 for the whole name
