@@ -7,7 +7,7 @@ the run folder made. So what is wrong is said before anything is written.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,25 +22,23 @@ from caffeflow.engine.lines import LogLine
 from caffeflow.engine.loop import Outcome, Run
 from caffeflow.engine.session import Session, SessionSettings, check_solver, ignored_fields
 from caffeflow.engine.signals import listening
-from caffeflow.engine.snapshot import SnapshotFiles, check_prefix, find_newest, restore_snapshot, resume_from
-from caffeflow.engine.snapshot_formats import shared_blobs
+from caffeflow.engine.snapshot import SnapshotFiles, check_prefix, find_newest
 from caffeflow.engine.solver import NonFiniteLossError
 from caffeflow.engine.tensorboard import find_writer
-from caffeflow.errors import CaffeflowError, CheckError, NetError, UsageError, WeightsError
+from caffeflow.errors import CaffeflowError, CheckError, NetError
 from caffeflow.evaluate.detection import find_tally
 from caffeflow.proto.caffe_pb2 import SolverParameter
-from caffeflow.proto.matching import CopyPlan
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import format_message, read_solver
 from caffeflow.workflows.detection_names import class_names_in
 from caffeflow.workflows.preflight import preflight
 from caffeflow.workflows.preflight_findings import Flight
-from caffeflow.workflows.run_folder import RUNS, MetricsTable, RunFolder, read_record, runs_of
+from caffeflow.workflows.run_folder import MetricsTable, RunFolder
+from caffeflow.workflows.train_beginning import Beginning, find_unfinished_run
 from caffeflow.workflows.train_labels import check_labels, sources_of
 from caffeflow.workflows.train_recipe import with_recipe
 from caffeflow.workflows.train_record import Screen, TrainRecord, columns_of, draw
 from caffeflow.workflows.train_settings import TrainReport, TrainSettings
-from caffeflow.workflows.weights_into_net import check_beginning, load_into
 
 
 def train(settings: TrainSettings, screen: Screen) -> TrainReport:
@@ -57,7 +55,7 @@ def train(settings: TrainSettings, screen: Screen) -> TrainReport:
     with ExitStack() as opened:
         folder = None
         if settings.resume:
-            folder = opened.enter_context(RunFolder(_unfinished_run(settings)))
+            folder = opened.enter_context(RunFolder(find_unfinished_run(settings)))
             folder.read()
             settings = settings.completed_by(folder.record)
         else:
@@ -132,7 +130,13 @@ class _Training:
         self._lines: Final = _Lines()
         self._nets: Final = _read_nets(settings)
         self._seed: Final = _seed(settings, self._nets.parameters)
-        self._copies: dict[str, Any] = {}
+        self._beginning: Final = Beginning(
+            settings,
+            self._nets.parameters,
+            self._nets.train.net_file.path,
+            note=screen.note,
+            on_line=self._lines,
+        )
 
     def run(self) -> TrainReport:
         """Checks, makes the run folder, trains, and writes the last word."""
@@ -144,7 +148,7 @@ class _Training:
             check_prefix(prefix)
         check_labels(session.nets)
         if self._folder is None:
-            self._begin_from(session)
+            self._beginning.load(session)
         folder = self._folder or self._new_folder(session)
         try:
             return self._train(session, folder, prefix or str(folder.path / "snapshots" / folder.name))
@@ -180,27 +184,6 @@ class _Training:
         with _located(settings.solver):
             return Session(parameters, self._nets.train, self._nets.tests, made)
 
-    def _begin_from(self, session: Session) -> None:
-        """Loads what a new run begins with."""
-        if self._settings.snapshot:
-            self._restoring(self._settings.snapshot)
-            restore_snapshot(self._settings.snapshot, session.solver)
-            return
-        shared = shared_blobs(session.solver.net)
-        for path in self._settings.weights_for(self._nets.parameters):
-            net = str(self._nets.train.net_file.path)
-            plan = load_into(session.load, Path(path), net=net, shared=shared)
-            check_beginning(plan, Path(path), net=net)
-            self._lines(lines.finetuning(path))
-            for name in plan.skipped:
-                self._lines(LogLine("net.cpp:750", f"Ignoring source layer {name}"))
-            self._screen.note(_describe_copy(path, plan))
-            self._copies[path] = {
-                "copied": [name for name, _ in plan.copied],
-                "new": list(plan.new),
-                "skipped": list(plan.skipped),
-            }
-
     def _new_folder(self, session: Session) -> RunFolder:
         settings, train = self._settings, self._nets.train
         name = settings.solver.resolve().parent.name or "run"
@@ -216,7 +199,7 @@ class _Training:
                 "seed": self._seed,
                 "engine": "torch",
                 "settings": settings.as_record(),
-                "weights": self._copies,
+                "weights": self._beginning.copies,
                 "torch": session.torch_version,
                 "device": describe_device(session.solver.net.device),
             }
@@ -226,7 +209,7 @@ class _Training:
     def _train(self, session: Session, folder: RunFolder, prefix: str) -> TrainReport:
         check_prefix(prefix)
         if self._settings.resume:
-            self._go_on(session, folder, prefix)
+            self._beginning.go_on(session, folder, prefix)
         self._keep_copies(folder)
         record = self._opened.enter_context(self._open_record(session, folder))
         self._lines.go_to(record)
@@ -261,28 +244,6 @@ class _Training:
             record.line(lines.COMMAND_DONE)
         return outcome
 
-    def _go_on(self, session: Session, folder: RunFolder, prefix: str) -> None:
-        """Restores the newest snapshot of this run; without one, the run starts over as it began."""
-        folder.go_on()
-        files = find_newest(prefix, run=folder.record["id"])
-        if files is None and folder.record.get("snapshot"):
-            raise WeightsError(
-                f"{folder.path}: its snapshot '{folder.record['snapshot']}' is gone, and there is no other at"
-                f" '{prefix}'; put it back with the files beside it, or start anew without --resume"
-            )
-        if files is None:
-            self._screen.note(f"{folder.path}: has no complete snapshot yet; starting from iteration 0")
-            self._begin_from(session)
-            return
-        self._restoring(files.solverstate)
-        for remark in session.restore(resume_from(files, session.solver)):
-            self._screen.note(remark)
-        self._screen.note(f"{folder.path}: going on at iteration {files.iteration}")
-
-    def _restoring(self, snapshot: str) -> None:
-        for line in (lines.resuming(snapshot), *lines.restored(snapshot)):
-            self._lines(line)
-
     def _keep_copies(self, folder: RunFolder) -> None:
         folder.keep("solver.prototxt", format_message(self._nets.parameters))
         for role in (self._nets.train, *self._nets.tests):
@@ -312,32 +273,6 @@ class _Training:
                 iterations=files.iteration, snapshot=files.solverstate, results=dict(results)
             ),
         )
-
-
-def _unfinished_run(settings: TrainSettings) -> Path:
-    """Returns the folder of the run to resume."""
-    if settings.out_dir is not None:
-        record = read_record(settings.out_dir)
-        if record["solver_path"] != str(settings.solver.resolve()):
-            raise UsageError(
-                f"{settings.out_dir}: is a run of '{record['solver']}', not of '{settings.solver}'"
-            )
-        if record["state"] == "finished":
-            raise UsageError(f"{settings.out_dir}: has done all its {record['iterations']} iterations")
-        return settings.out_dir
-    finished = None
-    for folder, record in runs_of(settings.solver):
-        if record["state"] != "finished":
-            return folder
-        finished = finished or (folder, record["iterations"])
-    if finished is not None:
-        raise UsageError(
-            f"there is no unfinished run of '{settings.solver}' under {RUNS}/; the newest, {finished[0]}, has"
-            f" done all its {finished[1]} iterations. To train on, raise max_iter and give --snapshot FILE"
-        )
-    raise UsageError(
-        f"there is no run of '{settings.solver}' under {RUNS}/ to go on with; start one without --resume"
-    )
 
 
 def _read_nets(settings: TrainSettings) -> _Nets:
@@ -370,20 +305,6 @@ def _given_prefix(parameters: SolverParameter, solver: Path) -> str | None:
     if prefix and Path(prefix).is_dir():
         return str(Path(prefix) / solver.stem)
     return prefix or None
-
-
-def _describe_copy(path: str, plan: CopyPlan) -> str:
-    parts = [f"copied {len(plan.copied)} layers"]
-    if plan.new:
-        parts.append(f"new, from their fillers: {_listed(plan.new)}")
-    if plan.skipped:
-        parts.append(f"not in this net, skipped: {_listed(plan.skipped)}")
-    return f"weights {path}: {'; '.join(parts)}"
-
-
-def _listed(names: Sequence[str], most: int = 8) -> str:
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 
 def _explain(error: NonFiniteLossError, session: Session, last: SnapshotFiles | None) -> str:
