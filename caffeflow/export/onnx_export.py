@@ -69,23 +69,8 @@ def export_onnx(
     """
     if opset not in OPSETS:
         raise UsageError(f"opset {opset} is not written; choose {OPSETS.start} to {OPSETS.stop - 1}")
-    net = filter_net(net, net_state("TEST"))
-    graph = build_graph(net)
-    shapes = infer(graph)
-    head, ends = _cut_head(graph, shapes)
-    outputs = tuple(dict.fromkeys([*ends, *(graph.last(blob) for blob in keep)]))
-    needed = needed_nodes(graph, outputs)
-    check_types(needed, [*WRITERS, INPUT], REFUSED)
-    parts = [shapes.layers[node.index] for node in needed]
-    arrays = arrays_for(parts, layers)
-    plan = _Plan(
-        graph=graph,
-        parts=parts,
-        outputs=outputs,
-        values=name_values(graph),
-        sizes=shapes.tops,
-        dims=open_sizes(net, shapes) if dynamic_batch else shapes.tops,
-    )
+    plan = _plan(filter_net(net, net_state("TEST")), keep, dynamic_batch=dynamic_batch)
+    arrays = arrays_for(plan.parts, layers)
     body = OnnxGraph(opset, plan.values.names.values())
     _write_layers(plan, arrays, body)
     names = _name_outputs(plan, body)
@@ -95,9 +80,9 @@ def export_onnx(
         frame=frame,
         weights=body.weights,
         inputs={value.blob: plan.dims[value] for value in plan.inputs},
-        outputs={name: plan.dims[value] for name, value in zip(names, outputs, strict=True)},
-        blobs={name: value.blob for name, value in zip(names, outputs, strict=True)},
-        head=head,
+        outputs={name: plan.dims[value] for name, value in zip(names, plan.outputs, strict=True)},
+        blobs={name: value.blob for name, value in zip(names, plan.outputs, strict=True)},
+        head=plan.head,
         unused=arrays.unused,
     )
     exported.check()
@@ -113,6 +98,7 @@ class _Plan:
         outputs: Values of the graph that leave it.
         sizes: The shape of each value.
         dims: The same, with OPEN where a size follows the batch size.
+        head: The DetectionOutput that was cut off.
     """
 
     graph: Graph
@@ -121,6 +107,7 @@ class _Plan:
     values: Values
     sizes: Mapping[Value, Shape]
     dims: Mapping[Value, Shape]
+    head: DetectionHead | None
 
     @property
     def inputs(self) -> list[Value]:
@@ -137,6 +124,24 @@ class _Plan:
             for axis, size in enumerate(self.dims[value])
         ]
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+
+
+def _plan(net: NetParameter, keep: Collection[str], *, dynamic_batch: bool) -> _Plan:
+    graph = build_graph(net)
+    shapes = infer(graph)
+    head, ends = _cut_head(graph, shapes)
+    outputs = tuple(dict.fromkeys([*ends, *(graph.last(blob) for blob in keep)]))
+    needed = needed_nodes(graph, outputs)
+    check_types(needed, [*WRITERS, INPUT], REFUSED)
+    return _Plan(
+        graph=graph,
+        parts=[shapes.layers[node.index] for node in needed],
+        outputs=outputs,
+        values=name_values(graph),
+        sizes=shapes.tops,
+        dims=open_sizes(net, shapes) if dynamic_batch else shapes.tops,
+        head=head,
+    )
 
 
 def _cut_head(graph: Graph, shapes: NetShapes) -> tuple[DetectionHead | None, tuple[Value, ...]]:

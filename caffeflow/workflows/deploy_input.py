@@ -101,14 +101,8 @@ def find_entry(
     has_records = bool(source.name) and (source.is_file() or (source / "data.mdb").is_file())
     dataset = source.parent if (source.parent / MANIFEST_NAME).is_file() else None
     manifest = read_manifest(dataset) if dataset is not None else None
-    transform = TransformSettings.read(layer)
-    if transform.noise is not None:
-        raise NetError("has noise_param in its TEST phase, which is random; remove it", layer=layer.name)
-    if transform.mirror:
-        note(f"layer '{layer.name}' mirrors at random in its TEST phase too; a deployed net's input is not")
-    mean_image = transform.mean if transform.mean is not None and transform.mean.ndim == 3 else None
-    if mean_image is not None and layer.type == "AnnotatedData":
-        raise NetError("has a mean image for pictures with boxes; deploy takes mean_value", layer=layer.name)
+    transform = _repeatable(layer, note)
+    mean_image = _mean_image(layer, transform)
     fixed = _fixed_shape(subject)
     record = settings.record or (picture_shape(layer)[:3] if has_records else None)
     if record is None:
@@ -165,6 +159,24 @@ def _data_layer(subject: Subject, settings: InputSettings, note: Callable[[str],
         layer.top[:] = [entry.top[0], "label"]
         own_data_layer(layer, DataSettings(data=settings.data, split=settings.split))
     return layer
+
+
+def _repeatable(layer: LayerParameter, note: Callable[[str], None]) -> TransformSettings:
+    """Returns what the layer does to records, after a look at what of it is random."""
+    transform = TransformSettings.read(layer)
+    if transform.noise is not None:
+        raise NetError("has noise_param in its TEST phase, which is random; remove it", layer=layer.name)
+    if transform.mirror:
+        note(f"layer '{layer.name}' mirrors at random in its TEST phase too; a deployed net's input is not")
+    return transform
+
+
+def _mean_image(layer: LayerParameter, transform: TransformSettings) -> Floats | None:
+    """Returns the mean (C, H, W) if it is an image; one of values stays in the layer."""
+    mean_image = transform.mean if transform.mean is not None and transform.mean.ndim == 3 else None
+    if mean_image is not None and layer.type == "AnnotatedData":
+        raise NetError("has a mean image for pictures with boxes; deploy takes mean_value", layer=layer.name)
+    return mean_image
 
 
 def _fixed_shape(subject: Subject) -> Shape | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -60,10 +60,7 @@ def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Scre
         else:
             folder.go_on()
         _put_in(parameters, settings, folder)
-        folder.keep("solver.prototxt", format_message(parameters))
-        for role in roles:
-            if role.net_file.path.resolve() != settings.solver.resolve():
-                folder.keep(role.net_file.path.name, role.net_file.path.read_text(encoding="utf-8-sig"))
+        _keep_files(parameters, roles, settings, folder)
         snapshot = _newest_state(parameters.snapshot_prefix) if settings.resume else None
         follower = _Follower(
             folder,
@@ -74,14 +71,7 @@ def train_native(settings: TrainSettings, folder: RunFolder | None, screen: Scre
         )
         opened.callback(follower.close)
         try:
-            run_caffe_train(
-                caffe=caffe,
-                solver=folder.path / "solver.prototxt",
-                on_line=follower,
-                weights=[] if snapshot else list(_weights_for_caffe(settings, parameters, folder)),
-                snapshot=snapshot or (Path(settings.snapshot) if settings.snapshot else None),
-                gpu=_gpu(settings),
-            )
+            _run(caffe, follower, settings=settings, parameters=parameters, folder=folder, snapshot=snapshot)
         except CaffeflowError as error:
             folder.end("failed", iterations=follower.iteration, error=str(error))
             raise
@@ -100,6 +90,31 @@ def _put_in(parameters: SolverParameter, settings: TrainSettings, folder: RunFol
     if not parameters.snapshot_prefix:
         parameters.snapshot_prefix = str(folder.path / "snapshots" / folder.name)
     Path(parameters.snapshot_prefix).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _keep_files(
+    parameters: SolverParameter, roles: Sequence[NetRole], settings: TrainSettings, folder: RunFolder
+) -> None:
+    """Writes the solver that Caffe is to run into the run folder, and for readers its nets beside it."""
+    folder.keep("solver.prototxt", format_message(parameters))
+    for role in roles:
+        if role.net_file.path.resolve() != settings.solver.resolve():
+            folder.keep(role.net_file.path.name, role.net_file.path.read_text(encoding="utf-8-sig"))
+
+
+def _run(
+    caffe: Path, follower: _Follower, *,
+    settings: TrainSettings, parameters: SolverParameter, folder: RunFolder, snapshot: Path | None,
+) -> None:  # fmt: skip
+    """Runs Caffe, from a snapshot if a run goes on or one was asked for; from weights if not."""
+    run_caffe_train(
+        caffe=caffe,
+        solver=folder.path / "solver.prototxt",
+        on_line=follower,
+        weights=[] if snapshot else list(_weights_for_caffe(settings, parameters, folder)),
+        snapshot=snapshot or (Path(settings.snapshot) if settings.snapshot else None),
+        gpu=_gpu(settings),
+    )
 
 
 def _weights_for_caffe(

@@ -62,15 +62,8 @@ def open_feed(
     if layer.type not in _BATCHES:
         raise reads_no_records(layer)
     threads = workers or min(usable_cores(), _MOST_WORKERS)
-    is_shared = phase == "TRAIN"
-    cutting = BatchSettings(
-        batch_size=params.batch_size,
-        rank=rank if is_shared else 0,
-        world=world if is_shared else 1,
-        with_labels=len(layer.top) > 1,
-        parts=threads,
-        pin=pin,
-    )
+    shares = (rank, world) if phase == "TRAIN" else (0, 1)
+    cutting = _cutting(layer, params.batch_size, shares, parts=threads, pin=pin)
     if layer.type == "HDF5Data":
         shuffle = layer.hdf5_data_param.shuffle
         rows = Hdf5Batches(open_hdf5(layer), cutting, draws, shuffle=shuffle)
@@ -79,16 +72,25 @@ def open_feed(
     if layer.type == "WindowData":
         windows = WindowBatches(params, settings, cutting, draws, layer=layer.name)
         return BackgroundFeed(windows, workers=threads, depth=_IMAGE_PREFETCH)
-    records = open_records(layer, settings, draws)
-    try:
-        wanted = augmentation if phase == "TRAIN" else None
-        transformer = _transformer(layer, settings, draws, phase=phase, augmentation=wanted)
-        source = _checked(layer, records, transformer, draws, cutting)
-    except (DataError, NetError):
-        records.close()
-        raise
+    wanted = augmentation if phase == "TRAIN" else None
+    transformer = _transformer(layer, settings, draws, phase=phase, augmentation=wanted)
+    source = _open_source(layer, settings, transformer, draws, cutting)
     depth = _IMAGE_PREFETCH if layer.type == "ImageData" else layer.data_param.prefetch
     return BackgroundFeed(source, workers=threads, depth=max(depth, 1))
+
+
+def _cutting(
+    layer: LayerParameter, batch_size: int, shares: tuple[int, int], *, parts: int, pin: bool
+) -> BatchSettings:
+    rank, world = shares
+    return BatchSettings(
+        batch_size=batch_size,
+        rank=rank,
+        world=world,
+        with_labels=len(layer.top) > 1,
+        parts=parts,
+        pin=pin,
+    )
 
 
 def _transformer(
@@ -100,6 +102,22 @@ def _transformer(
     if layer.type == "AnnotatedData" or settings.is_forks:
         return PictureTransformer(settings, phase=phase, draws=draws, layer=layer.name)
     return Transformer(settings, phase=phase, draws=draws, layer=layer.name)
+
+
+def _open_source(
+    layer: LayerParameter,
+    settings: TransformSettings,
+    transformer: Transforms,
+    draws: Draws,
+    cutting: BatchSettings,
+) -> BatchSource:
+    """Opens a layer's records, and returns what plans their batches; on an error they are closed again."""
+    records = open_records(layer, settings, draws)
+    try:
+        return _checked(layer, records, transformer, draws, cutting)
+    except (DataError, NetError):
+        records.close()
+        raise
 
 
 def _checked(
