@@ -1,6 +1,6 @@
 """Times forward and backward of one net in this process, and prints the mean in milliseconds.
 
-python -m benchmarks.passes_child training|stepwise FILE | by-hand NET --batch-size N  --iterations N
+python -m benchmarks.passes_child training|stepwise FILE | by-hand NET --batch-size N; each: --iterations N
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ class _Training:
     def _solve(self, session: Session, requests: Requests) -> None:
         from caffeflow.engine.loop import Run
 
-        session.solver.on_non_finite = _Doubt(session.solver.net, self._log)
+        session.solver.on_non_finite = _NonFiniteWarning(session.solver.net, self._log)
         run = Run(
             self._parameters,
             session.solver,
@@ -171,7 +171,7 @@ class _Training:
         run.solve()
 
 
-class _Doubt:
+class _NonFiniteWarning:
     """Says once where a loss that is no number comes from; Caffe goes on with it, and so does the training.
 
     Args:
