@@ -47,7 +47,7 @@ number of images. Steps and the warm-up keep their place in a training that is m
   lr_policy; those of the solver count from the start as before, so a step at 30,000 stays there.
 * `--label-smoothing EPS`: in every SoftmaxWithLoss of the train net a label counts 1 - EPS + EPS / K, and
   every other of the K classes EPS / K. The test net's loss stays plain, so that it can be compared.
-* `--augment`, `--rand-scale`, `--color-jitter` change the pictures; `caffeflow train --help` says how.
+* `--augment`, `--rand-scale`, `--color-jitter` change the pictures, as [augmentation](augmentation.md) says.
 
 Without a recipe's part: `--augment none` keeps all of its three away, `--lr-policy solver` its cosine,
 `--warmup 0` its warm-up, `--label-smoothing 0` its smoothing.
