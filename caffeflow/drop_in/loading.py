@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from caffeflow.drop_in.glog import Log
 from caffeflow.engine.lines import LogLine
-from caffeflow.errors import WeightsError
 from caffeflow.proto.net import NetRole
 from caffeflow.workflows.weights_into_net import load_into
 
@@ -36,15 +35,3 @@ def load_weights(name: str, target: Net, role: NetRole, log: Log) -> None:
     if not plan.copied and not role.label.startswith("test net"):
         # Caffe goes on with what the fillers gave, and says nothing.
         log.warn(f"{name}: none of its layers is in {net}: nothing was copied")
-
-
-def split_names(text: str) -> list[str]:
-    """Returns the files of a list with commas.
-
-    Raises:
-        WeightsError: A name is missing between two commas.
-    """
-    names = [name.strip() for name in text.split(",")]
-    if not all(names):
-        raise WeightsError(f"Check failed: -weights {text}: a file's name is missing between commas")
-    return names

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from caffeflow.drop_in.devices import training_device
 from caffeflow.drop_in.gflags import CommandLine
 from caffeflow.drop_in.glog import FatalError, Log, require
-from caffeflow.drop_in.loading import load_weights, split_names
+from caffeflow.drop_in.loading import load_weights
 from caffeflow.drop_in.nets import asked_stages
 from caffeflow.drop_in.signals import obeying
 from caffeflow.drop_in.telling import Telling
@@ -23,6 +23,7 @@ from caffeflow.errors import DataError, NetError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.net import NetRole, test_nets_of, train_net_of
 from caffeflow.proto.text import read_solver
+from caffeflow.weights.listed import split_files
 
 if TYPE_CHECKING:
     from caffeflow.engine.cuda_devices import Device
@@ -136,10 +137,9 @@ class _Training:
 
     def _load(self, role: NetRole, net: Net) -> None:
         """Loads the weights that the training begins with, into each net as Caffe does."""
-        for entry in self._parameters.weights:
-            for name in split_names(entry):
-                self._log.write(lines.finetuning(name))
-                load_weights(name, net, role, self._log)
+        for name in split_files(self._parameters.weights):
+            self._log.write(lines.finetuning(name))
+            load_weights(name, net, role, self._log)
 
     def _begin(self, session: Session) -> None:
         """Goes on from a snapshot, if one is given."""

@@ -176,7 +176,8 @@ def complete_snapshots(prefix: str) -> list[SnapshotFiles]:
             files = SnapshotFiles(prefix, int(match[2]), is_hdf5=match[3] is not None)
             if Path(files.caffemodel).exists() and Path(files.resume).exists():
                 found.append(files)
-    return sorted(found, key=lambda files: files.iteration)
+    # Of one iteration in both formats the last written one is the newest.
+    return sorted(found, key=lambda files: (files.iteration, Path(files.solverstate).stat().st_mtime))
 
 
 def _side_state(solver: Solver, positions: Positions) -> dict[str, Any]:

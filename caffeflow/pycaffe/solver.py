@@ -20,6 +20,7 @@ from caffeflow.proto.net import train_net_of
 from caffeflow.proto.text import read_solver
 from caffeflow.pycaffe import mode
 from caffeflow.pycaffe.net import Net
+from caffeflow.weights.listed import split_files
 
 Call = Callable[[], object]
 
@@ -56,7 +57,7 @@ class Solver:
             )
         self.net = Net.of(self._live.net)
         self.test_nets = [Net.of(live) for live in self._live.test_nets]
-        for name in weights_of(self.param):
+        for name in split_files(self.param.weights):
             mode.show(lines.finetuning(name))
             for net in (self.net, *self.test_nets):
                 net.copy_from(name)
@@ -136,11 +137,6 @@ class AdamSolver(Solver):
     """Adam."""
 
     type = "Adam"
-
-
-def weights_of(parameters: SolverParameter) -> list[str]:
-    """Returns the caffemodels that a solver begins with, in the order in which they are copied."""
-    return [name.strip() for entry in parameters.weights for name in entry.split(",") if name.strip()]
 
 
 _SOLVERS = (SGDSolver, NesterovSolver, AdaGradSolver, RMSPropSolver, AdaDeltaSolver, AdamSolver)

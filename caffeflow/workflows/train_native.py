@@ -157,12 +157,12 @@ def _new_folder(settings: TrainSettings, train: NetRole, caffe: Path) -> RunFold
 
 
 def _newest_state(prefix: str) -> Path | None:
-    states = {
-        int(match[1]): path
+    states = [
+        (int(match[1]), path.stat().st_mtime, path)
         for path in Path(prefix).parent.glob("*.solverstate*")
         if (match := _STATE.search(path.name)) and path.name == f"{Path(prefix).name}{match[0]}"
-    }
-    return states[max(states)] if states else None
+    ]
+    return max(states)[-1] if states else None
 
 
 def _report(folder: RunFolder, follower: _Follower, parameters: SolverParameter) -> TrainReport:

@@ -12,6 +12,7 @@ from caffeflow.engine.schedule import Schedule
 from caffeflow.errors import NetError, UsageError
 from caffeflow.proto.caffe_pb2 import SolverParameter
 from caffeflow.proto.text import read_solver
+from caffeflow.weights.listed import split_files
 from caffeflow.workflows.run_folder import read_record, runs_of
 
 Engine = Literal["torch", "caffe"]
@@ -178,8 +179,7 @@ class TrainSettings:
         """Returns the caffemodels to load: those given, else the solver's own unless a snapshot is."""
         if self.snapshot:
             return []
-        given = self.weights or tuple(parameters.weights)
-        return [name.strip() for entry in given for name in entry.split(",") if name.strip()]
+        return split_files(self.weights or tuple(parameters.weights))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,24 +11,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.support.native import NativeCaffe, Report
 from tests.support.native_forced import ForcedRun, ForcedStep
 from tests.support.native_nets import make_digits, make_textures, render
 from tests.support.native_training import adapt_solver, train
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("one_thread")]
 
 LOSS_BOUND = 1e-5
 UPDATE_BOUND = 1e-4
 LARGEST_FLIP = 1e-2  # one window or unit of thousands moves an update by no more
 MOST_FLIPPED = 0.25  # of the steps: rounding explains some flipped decisions, not most
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def forced_steps(

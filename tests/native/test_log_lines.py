@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 
 from caffeflow.cli.main import run
 from tests.support.native import NativeCaffe
@@ -14,7 +13,7 @@ from tests.support.native_nets import SMOOTH_NET, make_digits
 from tests.support.native_ours import write_initial_weights
 from tests.support.native_training import write_solver
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("one_thread")]
 
 FIELDS = (
     'base_lr: 0.01 momentum: 0.9 lr_policy: "multistep" gamma: 0.3 stepvalue: 5 stepvalue: 12 clip_gradients: 0.7'
@@ -39,7 +38,6 @@ def log_of(engine: str, solver: Path, caffe: NativeCaffe) -> list[str]:
     run_dir = solver.parent / engine
     words = ["train", "--engine", engine, "--solver", str(solver), "--out", str(run_dir)]
     words += ["--caffe", str(caffe.tool("caffe"))] if engine == "caffe" else ["--device", "cpu"]
-    torch.set_num_threads(1)
     assert run([*words, "--weights", str(solver.with_name("initial.caffemodel"))]) == 0
     lines = (run_dir / "caffe.log").read_text().splitlines()
     texts = [RATE.sub(" (x iter/s)", PREFIX.sub("", line)) for line in lines if PREFIX.match(line)]

@@ -9,14 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.support.native import NativeCaffe, Report
 from tests.support.native_forced import ForcedRun
 from tests.support.native_nets import make_digits
 from tests.support.native_training import train, write_solver
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("one_thread")]
 
 STEPS = 10
 LOSS_BOUND = 1e-5
@@ -87,11 +86,6 @@ NETS = {
     + inner("ip", "lrn", 10)
     + layer("loss", "SoftmaxWithLoss", "ip label"),
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

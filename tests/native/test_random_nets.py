@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 import pytest
-import torch
 
 from tests.support.fidelity import Keep
 from tests.support.native import NativeCaffe
@@ -24,17 +23,12 @@ from tests.support.random_nets.drawing import RandomNet, draw_net
 from tests.support.random_nets.shrinking import shrink
 from tests.support.random_nets.verdict import Failure, Verdict
 
-pytestmark = [pytest.mark.native, pytest.mark.fidelity]
+pytestmark = [pytest.mark.native, pytest.mark.fidelity, pytest.mark.usefixtures("one_thread")]
 
 COUNT: Final = 50
 NETS: Final = tuple(draw_net(seed) for seed in range(COUNT))
 
 Answers = dict[str, "CaffeAnswer | str"]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-import torch
 
 from caffeflow.proto.binary import read_caffemodel
 from tests.support.engine_nets import layer
@@ -15,7 +14,7 @@ from tests.support.native import NativeCaffe, Report
 from tests.support.native_ours import train_ours, write_initial_weights
 from tests.support.native_training import train, write_solver
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("one_thread")]
 
 STEPS, STREAMS, ROWS, ITERATIONS = 5, 3, 37, 50
 BOUND = 1e-5  # relative; the printing of six digits takes up to half of it
@@ -43,7 +42,6 @@ def write_sequences(folder: Path) -> Path:
 
 @pytest.mark.parametrize("layer_type", ["RNN", "LSTM"])
 def test_free_running_losses(layer_type: str, caffe: NativeCaffe, tmp_path: Path, report: Report) -> None:
-    torch.set_num_threads(1)
     source = f'hdf5_data_param {{ source: "{write_sequences(tmp_path)}" batch_size: {STEPS} }}'
     product = f"inner_product_param {{ num_output: 2 axis: 2 {FILLERS} }}"
     (tmp_path / "net.prototxt").write_text(

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks.nets import with_dummy_data
 from caffeflow.cli.main import run
@@ -27,7 +26,7 @@ from caffeflow.render.catalog import find_net, net_names
 from caffeflow.workflows.open_net import Ask, OpenedNet, open_net
 from tests.support.native import NativeCaffe, Report
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("one_thread")]
 
 TOLERANCE = 1e-4  # of the largest score
 DRIVER = Path(__file__).resolve().parents[1] / "support" / "native_net_driver.py"
@@ -74,11 +73,6 @@ CASES = [
     Case("resnet50", "torchvision", recipe="cifar10"),
     Case("regnetx-800mf", "800mf", recipe="cifar10"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def test_every_net_and_variant_of_the_catalogue_is_here() -> None:

@@ -8,25 +8,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.support.native import NativeCaffe, Report
 from tests.support.native_nets import SMOOTH_NET, make_digits
 from tests.support.native_ours import test_ours, train_ours, write_initial_weights
 from tests.support.native_training import Trajectory, train, write_solver
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("one_thread")]
 
 BOUND = 1e-5  # relative; the printing of six digits takes up to half of it
 FIELDS = (
     'base_lr: 0.01 momentum: 0.9 weight_decay: 0.0005 lr_policy: "inv" gamma: 0.0001 power: 0.75'
     " display: 1 snapshot: 50 max_iter: 100"
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-import torch
 
 from caffeflow.engine.solver import Iteration
 from tests.support.fidelity import Keep
@@ -26,7 +25,7 @@ from tests.support.solver_cases import (
     SolverCase,
 )
 
-pytestmark = [pytest.mark.native, pytest.mark.fidelity]
+pytestmark = [pytest.mark.native, pytest.mark.fidelity, pytest.mark.usefixtures("one_thread")]
 
 BOUND = 1e-5  # of a blob's largest entry
 LOSS_BOUND = 1e-5  # relative; the printing of six digits takes up to half of it
@@ -37,11 +36,6 @@ STEPPED = {
     (rule, policy): SolverCase(rule, policy, "plain", delta="")
     for rule, policy in product(DIVIDING, POLICIES)
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

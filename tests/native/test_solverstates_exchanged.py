@@ -7,12 +7,11 @@ times over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
 import pytest
-import torch
 
 from caffeflow.drop_in.command import run as run_drop_in
 from tests.support.fidelity import Keep
@@ -23,7 +22,7 @@ from tests.support.native_training import Trajectory, left_behind, train
 from tests.support.solved import Solved, worst
 from tests.support.solver_cases import DELTAS, RULES, SolverBench, SolverCase
 
-pytestmark = [pytest.mark.native, pytest.mark.fidelity]
+pytestmark = [pytest.mark.native, pytest.mark.fidelity, pytest.mark.usefixtures("one_thread")]
 
 BOUND = 1e-5  # of a blob's largest entry
 HALF = 25
@@ -34,14 +33,6 @@ CASES = {  # a policy whose step the solverstate keeps, multipliers, and decay
 }
 Key = tuple[str, str]
 """A rule and a format."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

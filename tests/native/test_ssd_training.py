@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from caffeflow.cli.main import run
 from caffeflow.proto.text import format_message, read_solver
@@ -18,7 +17,7 @@ from tests.support.native import NativeCaffe, Report
 from tests.support.native_forced import ForcedRun
 from tests.support.native_training import Trajectory, train
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("one_thread")]
 
 STEPS = 60
 TESTED = (20, 40, 60)
@@ -55,7 +54,6 @@ def test_average_precision_is_the_forks(
 
 
 def test_forced_steps(ssd_caffe: NativeCaffe, report: Report) -> None:
-    torch.set_num_threads(1)
     steps = list(ForcedRun(ssd_caffe, trained(ssd_caffe, "11point"), bound=1e-4).steps(STEPS))
     assert len(steps) == STEPS
     loss, update = max(step.loss for step in steps), max(step.worst_update for step in steps)

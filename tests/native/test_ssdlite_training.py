@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-import torch
 
 from caffeflow.cli.main import run
 from caffeflow.proto.text import format_message, read_net, read_solver
@@ -20,18 +19,13 @@ from tests.support.native_forced import ForcedRun
 from tests.support.native_training import Trajectory, train
 from tests.support.voc_scenes import write_voc
 
-pytestmark = pytest.mark.native
+pytestmark = [pytest.mark.native, pytest.mark.usefixtures("one_thread")]
 
 STEPS = 20
 LOSS_BOUND = 1e-4
 MEDIAN_BOUND = 1e-2  # of all blobs and steps: flipped decisions show in some, a wrong gradient in most
 RELU6 = 59
 NARROW = ("--width", "0.35", "--input-size")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def rendered(*words: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,11 +63,8 @@ CASES = {
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield write_project(tmp_path)  # the working folder, see conftest
-    torch.set_num_threads(threads)  # the sums of other tests are those of more
+def project(tmp_path: Path, one_thread: None) -> Path:
+    return write_project(tmp_path)  # the working folder, see conftest
 
 
 @pytest.mark.parametrize("case", CASES)

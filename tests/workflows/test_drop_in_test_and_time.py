@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,11 +24,8 @@ layer {{ name: "prob" type: "Softmax" bottom: "conv1" top: "prob" }}
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield write_project(tmp_path)  # the working folder, see conftest
-    torch.set_num_threads(threads)  # the sums of other tests are those of more
+def project(tmp_path: Path, one_thread: None) -> Path:
+    return write_project(tmp_path)  # the working folder, see conftest
 
 
 def lines_of(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:

@@ -7,12 +7,11 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from caffeflow.drop_in.command import run
 from caffeflow.drop_in.flags import read_flags
@@ -27,11 +26,8 @@ SNAPSHOTS = {f"lenet_iter_{n}.{ending}" for n in (5, 10) for ending in ("caffemo
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Path]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield write_project(tmp_path)  # the working folder, see conftest
-    torch.set_num_threads(threads)  # the sums of other tests are those of more
+def project(tmp_path: Path, one_thread: None) -> Path:
+    return write_project(tmp_path)  # the working folder, see conftest
 
 
 def train(capsys: pytest.CaptureFixture[str], *words: str, solver: str = "solver.prototxt") -> list[str]:

@@ -36,11 +36,15 @@ def run(target: Target, *, seconds: float, first_seed: int) -> tuple[int, int]:
         Exception: What the product raised, with hypothesis' note of the smallest input.
     """
     tried = taken = 0
-    end = time.monotonic() + seconds
+    end: float | None = (
+        None  # of the time, which begins with the first input: making strategies takes its own
+    )
 
     def one(drawn: Any) -> None:
-        nonlocal tried, taken
-        if time.monotonic() >= end:
+        nonlocal tried, taken, end
+        if end is None:
+            end = time.monotonic() + seconds
+        elif time.monotonic() >= end:
             return
         LAST_INPUT.write_bytes(target.shown(drawn))
         faulthandler.dump_traceback_later(EXAMPLE_LIMIT_S, exit=True)
@@ -58,9 +62,9 @@ def run(target: Target, *, seconds: float, first_seed: int) -> tuple[int, int]:
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
         for number in count(first_seed):
-            if time.monotonic() >= end:
-                return tried, taken
             seed(number)(property_holds)()
+            if end is None or time.monotonic() >= end:
+                return tried, taken
     raise AssertionError("unreachable")
 
 

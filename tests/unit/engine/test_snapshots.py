@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import h5py
@@ -291,3 +292,14 @@ def test_a_prefix_that_cannot_be_written_is_found_before_the_run(tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot write to snapshot_prefix"):
         snapshot.check_prefix(str(tmp_path / "file" / "net"))
+
+
+def test_of_one_iteration_in_both_formats_the_last_written_is_the_newest(tmp_path: Path) -> None:
+    prefix = str(tmp_path / "net")
+    solver = made(DROPPED, FIELDS)
+    for hdf5 in (True, False, True):
+        files = write_snapshot(prefix, solver, positions={"run": "mine"}, hdf5=hdf5)
+        for other in complete_snapshots(prefix):
+            if other != files:  # clocks of file systems may stand still between two files
+                os.utime(other.solverstate, (1, 1))
+        assert find_newest(prefix, run="mine") == files
