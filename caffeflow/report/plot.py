@@ -93,7 +93,7 @@ def new_figure(
 
 
 def _figure(trainings: Sequence[Curves], title: str) -> Figure:
-    kinds: list[Kind] = [kind for kind in _TITLES if any(training.of(kind) for training in trainings)]
+    kinds: list[Kind] = [kind for kind in _TITLES if _is_shown(kind, trainings)]
     if len(trainings) > 1 and "class" in kinds:
         kinds.remove("class")  # every training times every class is too much for one panel
     kinds = kinds or ["loss"]
@@ -106,12 +106,19 @@ def _figure(trainings: Sequence[Curves], title: str) -> Figure:
     for kind, panel in zip(kinds, axes, strict=True):
         _draw_panel(panel, kind, trainings)
     axes[-1].set_xlabel("iteration")
-    axes[-1].xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
+    whole = MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1)
+    axes[-1].xaxis.set_major_locator(whole)
     axes[-1].xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     figure.suptitle(title, fontsize=12, fontweight="bold")
     if len(trainings) == 1 and math.isfinite(trainings[0].seconds):
         figure.text(0.995, 0.005, _duration(trainings[0].seconds), ha="right", fontsize=8, color="#666666")
     return figure
+
+
+def _is_shown(kind: Kind, trainings: Sequence[Curves]) -> bool:
+    series = [one for training in trainings for one in training.of(kind)]
+    # A loss that never was a number is marked in its panel; another panel would be empty.
+    return any(kind == "loss" or any(map(math.isfinite, one.values)) for one in series)
 
 
 def _draw_panel(panel: Axes, kind: Kind, trainings: Sequence[Curves]) -> None:
@@ -155,15 +162,16 @@ def _draw_series(panel: Axes, series: Series, *, colour: str, dashes: str, label
         return
     x, y = zip(*points, strict=True)
     style: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 1.6}
+    if len(points) == 1:  # no line goes through it
+        style |= {"marker": "o", "markersize": 3.5}
     if series.kind == "rate":
         # Rates that change all the time (inv, poly) are slopes; those that change at times are steps.
         drawstyle = "default" if 2 * len(set(y)) > len(y) else "steps-post"
         panel.plot(x, y, drawstyle=drawstyle, **style)
     elif series.is_test:
         marker = "o" if len(points) <= _MOST_MARKED_POINTS else ""
-        panel.plot(
-            x, y, marker=marker, markersize=3.5, label=f"{label}: {_last_and_best(series, y)}", **style
-        )
+        style |= {"marker": marker, "markersize": 3.5}
+        panel.plot(x, y, label=f"{label}: {_last_and_best(series, y)}", **style)
     elif len(points) < _MIN_POINTS_TO_SMOOTH:
         panel.plot(x, y, label=label, **style)
     else:

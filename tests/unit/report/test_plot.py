@@ -89,6 +89,17 @@ def test_trainings_with_nothing_to_draw_still_give_a_picture(tmp_path: Path, row
     assert cv2.imread(str(tmp_path / "curves.png")) is not None
 
 
+def test_one_logged_iteration_is_a_point_in_the_panels_that_have_one(tmp_path: Path) -> None:
+    row = {"iteration": 0.0, "loss": 1.14, "lr": 0.1, "test accuracy": math.nan, "test loss": math.nan}
+    draw_curves(curves_of_table([row], label="short"), tmp_path / "curves.png")
+    assert ink(cv2.imread(str(tmp_path / "curves.png")), BLUE) > 50
+    draw_curves(curves_of_table([row], label="short"), tmp_path / "curves.svg")
+    texts = texts_of(tmp_path / "curves.svg")
+    assert texts.count("0") == 1
+    assert "learning rate" in texts
+    assert "accuracy" not in texts
+
+
 def test_another_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"\.png or \.svg"):
         draw_curves(training("x"), tmp_path / "curves.jpg")
