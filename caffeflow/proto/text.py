@@ -24,6 +24,7 @@ M = TypeVar("M", bound=Message)
 
 _UNKNOWN_FIELD: Final = re.compile(r'Message type "(?P<type>[\w.]+)" has no field named "(?P<field>\w+)"')
 _LONGEST: Final = 400  # characters of a complaint: protobuf repeats the line, however long it is
+_OTHER_FILES: Final = {"SolverParameter": ("net", NetParameter), "NetParameter": ("solver", SolverParameter)}
 _PLACE: Final = re.compile(r"^\d+:\d+ : ")
 _TOKEN: Final = re.compile(
     r"""(?P<comment>\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
@@ -167,5 +168,8 @@ def _explain(what: str, message: Message) -> str:
     fork = forks.fork_of_field(owner, field)
     if fork:
         return f"{owner} has no field '{field}': {fork}"
+    kind, other = _OTHER_FILES.get(owner, ("", None))
+    if other is not None and field in other.DESCRIPTOR.fields_by_name:
+        return f"{owner} has no field '{field}', which a {kind} has; is this the file of a {kind}?"
     descriptor = message.DESCRIPTOR.file.pool.FindMessageTypeByName(unknown["type"])
     return f"{owner} has no field '{field}'{suggestion(field, descriptor.fields_by_name)}"

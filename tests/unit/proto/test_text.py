@@ -97,6 +97,16 @@ def test_fields_of_both_trees_are_accepted_in_one_solver() -> None:
     assert (solver.eval_type, solver.ap_version, list(solver.weights)) == ("detection", "11point", ["a"])
 
 
+def test_a_net_given_as_a_solver_is_told_and_the_other_way_round(tmp_path: Path) -> None:
+    path = tmp_path / "mixed_up.prototxt"
+    path.write_text('\nname: "lenet"\n')
+    with pytest.raises(NetError, match=r"has no field 'name', which a net has; is this the file of a net\?"):
+        text.read_solver(path)
+    path.write_text("base_lr: 0.01\n")
+    with pytest.raises(NetError, match=r"'base_lr', which a solver has; is this the file of a solver\?"):
+        text.read_net(path)
+
+
 def test_written_text_reads_back_as_the_same_message() -> None:
     net = text.parse(NET, NetParameter(), source="net")
     net.layer[1].param.add(lr_mult=0.1, decay_mult=1e-7)
