@@ -24,7 +24,10 @@ M = TypeVar("M", bound=Message)
 
 _UNKNOWN_FIELD: Final = re.compile(r'Message type "(?P<type>[\w.]+)" has no field named "(?P<field>\w+)"')
 _LONGEST: Final = 400  # characters of a complaint: protobuf repeats the line, however long it is
-_OTHER_FILES: Final = {"SolverParameter": ("net", NetParameter), "NetParameter": ("solver", SolverParameter)}
+_OTHER_FILES: Final[dict[str, tuple[str, type[Message]]]] = {
+    "SolverParameter": ("net", NetParameter),
+    "NetParameter": ("solver", SolverParameter),
+}
 _PLACE: Final = re.compile(r"^\d+:\d+ : ")
 _TOKEN: Final = re.compile(
     r"""(?P<comment>\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')"""
@@ -168,8 +171,9 @@ def _explain(what: str, message: Message) -> str:
     fork = forks.fork_of_field(owner, field)
     if fork:
         return f"{owner} has no field '{field}': {fork}"
-    kind, other = _OTHER_FILES.get(owner, ("", None))
-    if other is not None and field in other.DESCRIPTOR.fields_by_name:
-        return f"{owner} has no field '{field}', which a {kind} has; is this the file of a {kind}?"
+    if owner in _OTHER_FILES:
+        kind, other = _OTHER_FILES[owner]
+        if field in other.DESCRIPTOR.fields_by_name:
+            return f"{owner} has no field '{field}', which a {kind} has; is this the file of a {kind}?"
     descriptor = message.DESCRIPTOR.file.pool.FindMessageTypeByName(unknown["type"])
     return f"{owner} has no field '{field}'{suggestion(field, descriptor.fields_by_name)}"
