@@ -19,16 +19,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final, overload
+from typing import Any, Final
 
 from caffeflow.data.boxes import Annotation, Box
+from caffeflow.data.made_jobs import MadeJobs
 from caffeflow.data.sample import Deflated, File, Job, Location, Member, Pixels, check_job
 from caffeflow.files import write_atomically
 
 _BOX_FIELDS: Final = 6
 
 
-class Arranged(Sequence[Job]):
+class Arranged(MadeJobs):
     """Jobs of several lists in another order; those of a packed list are still made when asked for.
 
     Args:
@@ -41,25 +42,16 @@ class Arranged(Sequence[Job]):
         self._begins = [0, *accumulate(map(len, lists))]
         self._order = array("Q", range(self._begins[-1]) if order is None else order)
 
-    @overload
-    def __getitem__(self, index: int) -> Job: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Job]: ...
-    def __getitem__(self, index: int | slice) -> Job | list[Job]:
-        """Returns the job, or the list of jobs of a slice."""
-        if isinstance(index, slice):
-            return [self._job(number) for number in self._order[index]]
-        return self._job(self._order[index])
-
     def __len__(self) -> int:
         return len(self._order)
 
-    def _job(self, number: int) -> Job:
+    def _make(self, position: int) -> Job:
+        number = self._order[position]
         which = bisect_right(self._begins, number) - 1
         return self._lists[which][number - self._begins[which]]
 
 
-class CopiedJobs(Sequence[Job]):
+class CopiedJobs(MadeJobs):
     """The jobs of a list once more, for copies that are changed at random.
 
     Args:
@@ -71,18 +63,11 @@ class CopiedJobs(Sequence[Job]):
         self._jobs = jobs
         self._copy = copy
 
-    @overload
-    def __getitem__(self, index: int) -> Job: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Job]: ...
-    def __getitem__(self, index: int | slice) -> Job | list[Job]:
-        """Returns the copy's job, or the list of jobs of a slice."""
-        if isinstance(index, slice):
-            return [replace(job, copy=self._copy) for job in self._jobs[index]]
-        return replace(self._jobs[index], copy=self._copy)
-
     def __len__(self) -> int:
         return len(self._jobs)
+
+    def _make(self, position: int) -> Job:
+        return replace(self._jobs[position], copy=self._copy)
 
 
 def arrange(

@@ -11,14 +11,14 @@ from abc import abstractmethod
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
 
 from caffeflow.data.boxes import Annotation
+from caffeflow.data.made_jobs import MadeJobs
 from caffeflow.data.packed_boxes import PackedAnnotations
 from caffeflow.data.sample import NO_LABEL, File, Job, Location, Member, Pixels
 
 
-class PackedJobs(Sequence[Job]):
+class PackedJobs(MadeJobs):
     """A sequence of jobs that can only grow; what a location is made of is the subclass's matter."""
 
     def __init__(self) -> None:
@@ -31,15 +31,7 @@ class PackedJobs(Sequence[Job]):
     def _locate(self, index: int, name: str) -> Location:
         """Returns where the bytes of job `index` are."""
 
-    @overload
-    def __getitem__(self, index: int) -> Job: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Job]: ...
-    def __getitem__(self, index: int | slice) -> Job | list[Job]:
-        """Makes the job, or the list of jobs of a slice."""
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        position = range(len(self))[index]
+    def _make(self, position: int) -> Job:
         begin = self._ends[position - 1] if position else 0
         name = self._names[begin : self._ends[position]].decode()
         return Job(

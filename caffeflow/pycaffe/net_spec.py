@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 
 from caffeflow.proto import caffe_pb2
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter
+from caffeflow.proto.own_settings import OWN_SETTINGS
 
 Names = dict["Top | Function", str]
 
@@ -222,7 +223,7 @@ def _write_layer(
 
 def _set(layer: LayerParameter, name: str, value: Any) -> None:
     """Sets a layer's field, or one of its type's own settings, which come first where both have the name."""
-    own = _OWN_SETTINGS.get(layer.type)
+    own = OWN_SETTINGS.get(layer.type)
     if own and not name.endswith("param"):
         settings = getattr(layer, own)
         if name in settings.DESCRIPTOR.fields_by_name:
@@ -237,15 +238,5 @@ def _set(layer: LayerParameter, name: str, value: Any) -> None:
     assign_proto(layer, name, value)
 
 
-def _own_settings() -> dict[str, str]:
-    """Returns the field with the settings of each type that has a message of its own name."""
-    return {
-        field.message_type.name.removesuffix("Parameter"): field.name
-        for field in LayerParameter.DESCRIPTOR.fields
-        if field.name.endswith("_param") and field.message_type is not None
-    }
-
-
-_OWN_SETTINGS: Final = _own_settings()
 layers: Final = Layers()
 params: Final = Parameters()

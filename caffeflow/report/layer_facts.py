@@ -18,6 +18,7 @@ from caffeflow.layers.spec import SPECS, Count, LayerSpec, family_of, spec_for
 from caffeflow.layers.unsupported import UNSUPPORTED
 from caffeflow.proto.caffe_pb2 import LayerParameter
 from caffeflow.proto.forks import SSD_FORK, tree_of_layer
+from caffeflow.proto.own_settings import OWN_SETTINGS
 
 _NO_FAMILIES: Final = frozenset({"inference", "params", "spec", "unsupported"})
 BVLC: Final = "BVLC's Caffe"
@@ -118,7 +119,7 @@ def to_json(entry: LayerEntry) -> dict[str, Any]:
 
 
 def _entry(spec: LayerSpec) -> LayerEntry:
-    own = [_OWN_SETTINGS[spec.type]] if spec.type in _OWN_SETTINGS else []
+    own = [OWN_SETTINGS[spec.type]] if spec.type in OWN_SETTINGS else []
     return LayerEntry(
         type=spec.type,
         runs=True,
@@ -132,18 +133,6 @@ def _entry(spec: LayerSpec) -> LayerEntry:
         settings=tuple(dict.fromkeys([*own, *spec.settings])),
         note=spec.note,
     )
-
-
-def _own_settings() -> dict[str, str]:
-    """Returns the field with the settings of each type that has a message of its own name."""
-    return {
-        field.message_type.name.removesuffix("Parameter"): field.name
-        for field in LayerParameter.DESCRIPTOR.fields
-        if field.name.endswith("_param") and field.message_type is not None
-    }
-
-
-_OWN_SETTINGS: Final = _own_settings()
 
 
 def _tree(layer_type: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from caffeflow import pycaffe
 from tests.support.drawn_layers.compare import EQUAL, Blobs
 from tests.support.drawn_layers.draw import Draw
-from tests.support.drawn_layers.families import CONFIGURATIONS
+from tests.support.drawn_layers.families import CONFIGURATIONS, by_type
 from tests.support.drawn_layers.feed_answers import ask_feeds, assert_feed_brings
 from tests.support.drawn_layers.feeds import FEEDS, DrawnFeed, write_sources
 from tests.support.drawn_layers.verdict import row
@@ -43,11 +43,7 @@ def answers(
     """What Caffe answers by type, all of it asked in one process."""
     everything = [feed for drawn in feeds.values() for feed in drawn]
     found = ask_feeds(caffe, everything, tmp_path_factory.mktemp("drawn_feeds"))
-    starts = range(0, len(everything), CONFIGURATIONS)
-    return {
-        layer_type: found[start : start + CONFIGURATIONS]
-        for layer_type, start in zip(feeds, starts, strict=True)
-    }
+    return by_type(feeds, found)
 
 
 @pytest.mark.parametrize("layer_type", FEEDS)

@@ -13,7 +13,7 @@ from tests.support.drawn_layers.annotated import annotated_data, write_annotated
 from tests.support.drawn_layers.compare import EQUAL, Blobs, Died, ask
 from tests.support.drawn_layers.configuration import drawn
 from tests.support.drawn_layers.draw import Draw
-from tests.support.drawn_layers.families import CONFIGURATIONS
+from tests.support.drawn_layers.families import CONFIGURATIONS, by_type
 from tests.support.drawn_layers.feed_answers import ask_feeds, assert_feed_brings
 from tests.support.drawn_layers.fork import FAMILIES
 from tests.support.drawn_layers.verdict import differences, row
@@ -37,8 +37,7 @@ def answers(
         pytest.skip(f"{ssd_caffe.tree} has no tools/python")
     everything = [each for configurations in DRAWN.values() for each in configurations]
     found = ask(ssd_caffe, everything, tmp_path_factory.mktemp("drawn"))
-    starts = range(0, len(everything), CONFIGURATIONS)
-    return {what: found[start : start + CONFIGURATIONS] for what, start in zip(FAMILIES, starts, strict=True)}
+    return by_type(FAMILIES, found)
 
 
 @pytest.mark.parametrize("what", FAMILIES)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.drawn_layers.compare import Blobs, Died, ask
-from tests.support.drawn_layers.families import CONFIGURATIONS, FAMILIES, LEFT_OUT, configurations
+from tests.support.drawn_layers.families import CONFIGURATIONS, FAMILIES, LEFT_OUT, by_type, configurations
 from tests.support.drawn_layers.feeds import FEEDS
 from tests.support.drawn_layers.verdict import differences, row
 from tests.support.fidelity import Keep
@@ -26,11 +26,7 @@ def answers(caffe: NativeCaffe, tmp_path_factory: pytest.TempPathFactory) -> Ans
     """What Caffe answers to all configurations, asked in one process."""
     everything = [each for layer_type in FAMILIES for each in configurations(layer_type)]
     found = ask(caffe, everything, tmp_path_factory.mktemp("drawn"))
-    starts = range(0, len(everything), CONFIGURATIONS)
-    return {
-        layer_type: found[start : start + CONFIGURATIONS]
-        for layer_type, start in zip(FAMILIES, starts, strict=True)
-    }
+    return by_type(FAMILIES, found)
 
 
 @pytest.mark.parametrize("layer_type", FAMILIES)

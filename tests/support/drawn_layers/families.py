@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeVar
 
 from tests.support.drawn_layers import activations, losses, recurrent, structure, sums, windows
 from tests.support.drawn_layers.configuration import Configuration, Family, drawn
 
 CONFIGURATIONS: Final = 20
+
+Answer = TypeVar("Answer")
 
 FAMILIES: Final[dict[str, Family]] = (
     activations.FAMILIES
@@ -22,6 +25,12 @@ FAMILIES: Final[dict[str, Family]] = (
 def configurations(layer_type: str) -> list[Configuration]:
     """Returns all configurations of a type."""
     return [drawn(layer_type, number, FAMILIES[layer_type]) for number in range(CONFIGURATIONS)]
+
+
+def by_type(types: Iterable[str], answers: list[Answer]) -> dict[str, list[Answer]]:
+    """Returns the answers to the configurations of all types, asked for one after the other, by type."""
+    starts = range(0, len(answers), CONFIGURATIONS)
+    return {name: answers[start : start + CONFIGURATIONS] for name, start in zip(types, starts, strict=True)}
 
 
 LEFT_OUT: Final = {

@@ -11,7 +11,7 @@ import pytest
 from google.protobuf import text_format
 
 from caffeflow.proto.caffe_pb2 import LayerParameter, NetParameter, PoolingParameter
-from caffeflow.pycaffe import net_spec
+from caffeflow.proto.own_settings import OWN_SETTINGS
 from caffeflow.pycaffe.net_spec import NetSpec, to_proto
 from caffeflow.pycaffe.net_spec import layers as L
 from caffeflow.pycaffe.net_spec import params as P
@@ -130,5 +130,5 @@ def test_text_of_a_net_reads_back() -> None:
 
 
 def test_tables_follow_the_schema() -> None:
-    assert net_spec._OWN_SETTINGS["BatchNorm"] == "batch_norm_param"
-    assert net_spec._OWN_SETTINGS["Python"] == "python_param"
+    assert OWN_SETTINGS["BatchNorm"] == "batch_norm_param"
+    assert OWN_SETTINGS["Python"] == "python_param"
